@@ -1,0 +1,110 @@
+//! `soxauto catalog show`: what would run for a cutoff, as it would be bound.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use soxauto_domain::{
+    BoundQuery, Cutoff, IpeId, PlannedIpe, catalog::Catalog, plan::PlannedWitness,
+};
+
+use super::{CatalogError, Style};
+
+/// Prints the IPE resolved for the cutoff.
+pub(super) fn run(
+    catalogs: &[Catalog],
+    id: &IpeId,
+    cutoff: Option<Cutoff>,
+    style: Style,
+    out: &mut dyn Write,
+) -> Result<(), CatalogError> {
+    let Some((catalog, ipe)) = catalogs
+        .iter()
+        .find_map(|catalog| Some((catalog, catalog.ipe(id)?)))
+    else {
+        let known: Vec<&str> = catalogs
+            .iter()
+            .flat_map(|catalog| &catalog.ipes)
+            .map(|ipe| ipe.id.as_str())
+            .collect();
+        return Err(CatalogError::UnknownIpe {
+            asked: id.clone(),
+            known: known.join(", "),
+        });
+    };
+    let cutoff = match cutoff {
+        Some(cutoff) => cutoff,
+        None => Cutoff::current(Timestamp::now(), &catalog.time_zone)?,
+    };
+    let plan = ipe.resolve(&cutoff.period())?;
+    if style == Style::Json {
+        serde_json::to_writer_pretty(&mut *out, &plan)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    print(catalog, cutoff, &plan, out)
+}
+
+fn print(
+    catalog: &Catalog,
+    cutoff: Cutoff,
+    plan: &PlannedIpe,
+    out: &mut dyn Write,
+) -> Result<(), CatalogError> {
+    let period = cutoff.period();
+    writeln!(out, "{} · {}", plan.id, plan.title)?;
+    writeln!(
+        out,
+        "control  {}, cutoff {cutoff}: {} to {}",
+        catalog.control_id, period.start, period.closing_date
+    )?;
+    writeln!(out, "source   database {}", plan.database)?;
+    writeln!(
+        out,
+        "table    {}.{}",
+        catalog.control.warehouse_schema, plan.table
+    )?;
+    writeln!(out, "key      {}", plan.key.join(", "))?;
+    query("extraction", &plan.extraction, out)?;
+    query("completeness", &plan.completeness.query, out)?;
+    match &plan.witness {
+        PlannedWitness::Query { query: witness } => {
+            query("witness: this row must be in the extract", witness, out)?
+        }
+        PlannedWitness::Match { values } => writeln!(
+            out,
+            "\n=== witness: a row with {} must be in the extract",
+            equal(values)
+        )?,
+    }
+    let negative = &plan.negative;
+    let what = format!(
+        "negative: the extraction with @{} {}; rows with {} must be gone",
+        negative.parameter,
+        negative.change,
+        equal(&negative.values)
+    );
+    // The text differs from the extraction's at most in the number of list parameters.
+    query(&what, &negative.query, out)
+}
+
+fn query(what: &str, query: &BoundQuery, out: &mut dyn Write) -> Result<(), CatalogError> {
+    writeln!(out, "\n=== {what}")?;
+    for parameter in &query.parameters {
+        writeln!(
+            out,
+            "-- {} {} = {:?}",
+            parameter.name, parameter.sql_type, parameter.value
+        )?;
+    }
+    writeln!(out, "-- sha256 {}", query.sha256)?;
+    writeln!(out, "{}", query.sql.trim_end())?;
+    Ok(())
+}
+
+fn equal(values: &std::collections::BTreeMap<String, String>) -> String {
+    let parts: Vec<String> = values
+        .iter()
+        .map(|(column, value)| format!("{column} = {value:?}"))
+        .collect();
+    parts.join(" and ")
+}

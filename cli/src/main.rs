@@ -1,0 +1,37 @@
+//! `soxauto`: the operator's tool.
+
+mod catalog;
+mod exit;
+mod local;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Extracts the IPEs of a SOX control, proves them complete and accurate, and publishes signed evidence.
+#[derive(Debug, Parser)]
+#[command(
+    name = "soxauto",
+    version,
+    after_help = "Exit codes: 0 complete or done, 1 failed, 2 rejected (or wrong usage), 3 incomplete, 4 open, 130 interrupted."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole stack on this machine: real functions, real template, emulated AWS, stand-ins for the databases.
+    #[command(subcommand)]
+    Local(local::LocalCommand),
+    /// The catalog of IPEs.
+    Catalog(catalog::CatalogArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Local(command) => local::run(command),
+        Command::Catalog(args) => catalog::run(args),
+    }
+}

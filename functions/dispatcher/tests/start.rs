@@ -1,0 +1,168 @@
+//! Starting runs over the in-memory twins: one run per month, whatever happens on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use soxauto_cloud::{
+    clock::FixedClock,
+    lake::{Fault, FaultyLake, Lake, MemoryLake, Operation},
+    queue::{MemoryQueue, Queue},
+    telemetry::Telemetry,
+};
+use soxauto_dispatcher::{Context, context::Settings, handle};
+use soxauto_domain::{Job, Plan, Sha256, plan::Stage};
+
+struct World {
+    evidence: MemoryLake,
+    state: MemoryLake,
+    jobs: MemoryQueue,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            evidence: MemoryLake::new("evidence"),
+            state: MemoryLake::new("state"),
+            jobs: MemoryQueue::new("jobs", Duration::from_secs(60)),
+        }
+    }
+
+    fn context(&self) -> Context {
+        self.context_with(Arc::new(self.state.clone()))
+    }
+
+    fn context_with(&self, state: Arc<dyn Lake>) -> Context {
+        let settings = Settings {
+            stage: Stage::Dev,
+            evidence_bucket: "evidence".into(),
+            evidence_prefix: "evidence".into(),
+            state_bucket: "state".into(),
+            jobs_queue_url: "jobs".into(),
+        };
+        let clock = FixedClock("2024-05-01T07:00:00Z".parse().unwrap());
+        Context::new(
+            settings,
+            Arc::new(self.evidence.clone()),
+            state,
+            Arc::new(self.jobs.clone()),
+            Arc::new(clock),
+            Telemetry::for_tests(),
+            soxauto_catalog::load(),
+        )
+    }
+
+    async fn messages(&self) -> Vec<Job> {
+        let mut jobs: Vec<Job> = Vec::new();
+        loop {
+            let batch = self.jobs.receive(10, Duration::ZERO).await.unwrap();
+            if batch.is_empty() {
+                jobs.sort_by(|a, b| a.ipe_id.cmp(&b.ipe_id));
+                return jobs;
+            }
+            jobs.extend(batch.iter().map(|message| serde_json::from_str::<Job>(&message.body).unwrap()));
+        }
+    }
+}
+
+fn schedule(id: &str) -> Value {
+    json!({"schema": "soxauto.start/1", "source": "schedule", "scheduled_time": "2024-05-01T07:00:00Z", "execution_id": id, "cutoff_date": null})
+}
+
+#[tokio::test]
+async fn the_month_is_planned_once_and_every_ipe_gets_one_message() {
+    let world = World::new();
+    let first = handle(&world.context(), schedule("e-1"), "r-1").await.unwrap();
+    assert_eq!(first["run_id"], "C-PG-1/2024-05-01/r1");
+    assert_eq!(first["created"], true);
+    // The same event again, and another delivery of the schedule.
+    for id in ["e-1", "e-2"] {
+        let again = handle(&world.context(), schedule(id), "r-2").await.unwrap();
+        assert_eq!((&again["run_id"], &again["created"], &again["enqueued"]), (&first["run_id"], &json!(false), &json!(0)));
+    }
+    let jobs = world.messages().await;
+    assert_eq!(jobs.len(), soxauto_catalog::load().unwrap().ipes.len());
+    // Every message names the plan that is stored, by its digest.
+    let stored = world.evidence.get(&jobs[0].plan.key).await.unwrap().bytes;
+    assert!(jobs.iter().all(|job| job.plan.sha256 == Sha256::of(&stored)));
+    let plan: Plan = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(plan.period.start.to_string(), "2024-04-01");
+}
+
+#[tokio::test]
+async fn a_crash_between_plan_and_messages_is_healed_by_the_retry() {
+    for operation in [Operation::Create, Operation::Replace] {
+        let world = World::new();
+        // The marker cannot be written, or not be updated after the messages were sent.
+        let state = FaultyLake::new(world.state.clone());
+        state.fail(Fault::new(operation, 1));
+        let error = handle(&world.context_with(Arc::new(state)), schedule("e-1"), "r-1").await.unwrap_err();
+        assert_eq!(error.code().as_str(), "STORAGE_FAILED");
+        let again = handle(&world.context(), schedule("e-1"), "r-1").await.unwrap();
+        assert_eq!(again["run_id"], "C-PG-1/2024-05-01/r1");
+        let mut ids: Vec<String> = world.messages().await.iter().map(|job| job.ipe_id.to_string()).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), soxauto_catalog::load().unwrap().ipes.len());
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_enqueues_nothing_and_writes_nothing() {
+    let world = World::new();
+    for (event, code) in [
+        (json!({"cutoff_date": "2024-05-02"}), "CUTOFF_INVALID"),
+        (json!({"cutoff_date": "2024-06-01"}), "CUTOFF_IN_FUTURE"),
+        (json!({"ipes": ["IPE_99"]}), "IPE_UNKNOWN"),
+        (json!({"ipes": []}), "IPE_UNKNOWN"),
+        (json!({"cutof_date": null}), "START_EVENT_INVALID"),
+    ] {
+        let error = handle(&world.context(), event.clone(), "r-1").await.unwrap_err();
+        assert_eq!(error.code().as_str(), code, "{event}");
+    }
+    assert!(world.messages().await.is_empty());
+    assert!(world.evidence.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_second_run_is_started_on_purpose_only() {
+    let world = World::new();
+    handle(&world.context(), json!({"ipes": ["IPE_07", "CR_04"]}), "r-1").await.unwrap();
+    let conflict = handle(&world.context(), json!({"ipes": ["IPE_07"]}), "r-2").await.unwrap_err();
+    assert_eq!(conflict.code().as_str(), "RUN_CONFLICT");
+    let event = json!({"ipes": ["IPE_07"], "supersede": true});
+    let second = handle(&world.context(), event.clone(), "r-3").await.unwrap();
+    assert_eq!(second["run_id"], "C-PG-1/2024-05-01/r2");
+    // The same request delivered twice is one run.
+    let again = handle(&world.context(), event, "r-3").await.unwrap();
+    assert_eq!((&again["run_id"], &again["created"]), (&second["run_id"], &json!(false)));
+    let plan: Plan = serde_json::from_slice(&world.evidence.get("evidence/C-PG-1/2024-05-01/r2/plan.json").await.unwrap().bytes).unwrap();
+    assert_eq!(plan.supersedes.unwrap().to_string(), "C-PG-1/2024-05-01/r1");
+}
+
+#[tokio::test]
+async fn the_function_url_answers_with_a_status() {
+    let world = World::new();
+    let request = |method: &str, path: &str, body: &str| {
+        json!({"version": "2.0", "rawPath": path, "body": body, "isBase64Encoded": false,
+            "requestContext": {"requestId": "http-1", "http": {"method": method, "path": path},
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/operator"}}}})
+    };
+    let call = async |method: &str, path: &str, body: &str| {
+        let answer = handle(&world.context(), request(method, path, body), "r").await.unwrap();
+        let parsed: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        (answer["statusCode"].as_u64().unwrap(), parsed)
+    };
+    assert_eq!(call("GET", "/health", "").await.0, 200);
+    let (status, started) = call("POST", "/", "{\"cutoff_date\": \"2024-05-01\", \"ipes\": [\"IPE_07\"]}").await;
+    assert_eq!((status, &started["run_id"]), (202, &json!("C-PG-1/2024-05-01/r1")));
+    let (status, run) = call("GET", started["links"]["status"].as_str().unwrap(), "").await;
+    assert_eq!((status, &run["state"], &run["ipes"][0]["state"]), (200, &json!("open"), &json!("planned")));
+    let (status, config) = call("GET", "/config", "").await;
+    assert_eq!((status, &config["stage"]), (200, &json!("dev")));
+    assert_eq!(call("POST", "/", "{\"cutoff_date\": \"May\"}").await.1["error"]["code"], "CUTOFF_INVALID");
+    assert_eq!(call("POST", "/", "not json").await.0, 400);
+    assert_eq!(call("POST", "/", "{\"ipes\": [\"IPE_08\"], \"cutoff_date\": \"2024-05-01\"}").await.0, 409);
+    assert_eq!(call("GET", "/runs/C-PG-1/2024-04-01/r1", "").await.0, 404);
+    assert_eq!(call("GET", "/runs/../../plan.json", "").await.0, 404);
+    assert_eq!(call("DELETE", "/", "").await.0, 404);
+}

@@ -1,0 +1,105 @@
+//! What can go wrong in the finalizer, each with its code.
+
+use lambda_runtime::Diagnostic;
+use soxauto_cloud::{lake::LakeError, lease::LeaseError, signer::SignerError, warehouse::WarehouseError};
+use soxauto_domain::{Code, IpeId, RunId};
+use soxauto_evidence::{ChainError, EnvelopeError, report::ReportError};
+use soxauto_runs::RunsError;
+
+/// Why a run was not brought further.
+#[derive(Debug, thiserror::Error)]
+pub enum FinalizerError {
+    /// The event has none of the accepted forms.
+    #[error("the event is neither a batch of receipts nor a sweep: {0}")]
+    Event(String),
+    /// A bucket does not answer.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A run cannot be read.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    /// Another finalizer is at it.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The warehouse failed.
+    #[error("{ipe}: {source}")]
+    Load {
+        /// The IPE that was being loaded.
+        ipe: IpeId,
+        /// What it said.
+        source: WarehouseError,
+    },
+    /// The warehouse failed while the run was published.
+    #[error("publishing {run}: {source}")]
+    Publish {
+        /// The run.
+        run: RunId,
+        /// What it said.
+        source: WarehouseError,
+    },
+    /// Loaded rows or totals are not the receipt's; the load was rolled back.
+    #[error("{ipe}: {message}")]
+    TieOut {
+        /// The IPE.
+        ipe: IpeId,
+        /// The difference.
+        message: String,
+    },
+    /// The warehouse answered without the figures that were asked for.
+    #[error("{ipe}: the warehouse's answer has no {missing}")]
+    Answer {
+        /// The IPE.
+        ipe: IpeId,
+        /// The column that is missing.
+        missing: String,
+    },
+    /// KMS did not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A manifest cannot be made or read.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// Another manifest took the place.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The report cannot be rendered.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A document could not be read or written as JSON.
+    #[error("a document cannot be read or written: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The clock is out of range.
+    #[error(transparent)]
+    Clock(#[from] soxauto_domain::calendar::CutoffError),
+    /// The function's time is nearly over; the next call continues.
+    #[error("the time of this call is nearly over; the next one continues")]
+    Deadline,
+}
+
+impl FinalizerError {
+    /// The closed code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Event(_) => Code::MessageInvalid,
+            Self::Lake(e) => e.code(),
+            Self::Runs(e) => e.code(),
+            Self::Lease(e) => e.code(),
+            Self::Load { source, .. } | Self::Publish { source, .. } => source.code(),
+            Self::TieOut { .. } => Code::TieOutFailed,
+            Self::Answer { .. } => Code::WarehouseFailed,
+            Self::Signer(e) => e.code(),
+            Self::Envelope(_) => Code::EvidenceInvalid,
+            Self::Chain(_) => Code::ChainConflict,
+            Self::Report(_) | Self::Json(_) | Self::Clock(_) => Code::Internal,
+            Self::Deadline => Code::DeadlineNear,
+        }
+    }
+}
+
+impl From<FinalizerError> for Diagnostic {
+    fn from(error: FinalizerError) -> Self {
+        let code = error.code();
+        Self { error_type: code.as_str().to_owned(), error_message: format!("{error}. {}", code.remedy()) }
+    }
+}

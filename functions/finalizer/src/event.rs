@@ -1,0 +1,120 @@
+//! The accepted events: a batch of S3 notifications from the receipts queue, and the sweep.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use soxauto_domain::{
+    RunId,
+    layout::{self, Layout, Object},
+};
+
+use crate::error::FinalizerError;
+
+/// What an invocation asks for.
+#[derive(Debug)]
+pub enum Event {
+    /// Look at these runs.
+    Receipts(Vec<Notification>),
+    /// Look at every open run, and whether the month's run is missing.
+    Sweep,
+}
+
+/// One message of the receipts queue.
+#[derive(Debug)]
+pub struct Notification {
+    /// Identifier of the message.
+    pub message_id: String,
+    /// Handle of this delivery.
+    pub receipt_handle: String,
+    /// How often it was delivered, this time included.
+    pub receive_count: u32,
+    /// Runs with a new receipt or failure record; empty for a message that is about something else.
+    pub runs: BTreeSet<RunId>,
+}
+
+/// Schema of the sweep's input.
+const SWEEP_SCHEMA: &str = "soxauto.sweep/1";
+
+impl Event {
+    /// Reads the event.
+    ///
+    /// # Errors
+    /// [`FinalizerError::Event`] for any other form.
+    pub fn read(event: &Value, layout: &Layout) -> Result<Self, FinalizerError> {
+        if event.get("schema").and_then(Value::as_str) == Some(SWEEP_SCHEMA) {
+            return Ok(Self::Sweep);
+        }
+        let records = event.get("Records").and_then(Value::as_array).ok_or_else(|| FinalizerError::Event("no Records".to_owned()))?;
+        records.iter().map(|record| notification(record, layout)).collect::<Result<_, _>>().map(Self::Receipts)
+    }
+}
+
+fn notification(record: &Value, layout: &Layout) -> Result<Notification, FinalizerError> {
+    let text = |name: &str| {
+        record.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| FinalizerError::Event(format!("a record without {name}")))
+    };
+    let count = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str).and_then(|c| c.parse().ok());
+    Ok(Notification {
+        message_id: text("messageId")?,
+        receipt_handle: text("receiptHandle")?,
+        receive_count: count.unwrap_or(1),
+        runs: runs(&text("body")?, layout),
+    })
+}
+
+/// The runs that an S3 notification is about. S3's test event and keys of others name none: they are ignored.
+fn runs(body: &str, layout: &Layout) -> BTreeSet<RunId> {
+    let notification: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+    let records = notification.get("Records").and_then(Value::as_array).cloned().unwrap_or_default();
+    records
+        .iter()
+        .filter_map(|record| record.pointer("/s3/object/key").and_then(Value::as_str))
+        .filter_map(|key| {
+            // S3 writes a space of a key as a plus sign, and other characters in percent form.
+            let key = key.replace('+', " ");
+            let key = percent_encoding::percent_decode_str(&key).decode_utf8().ok()?.into_owned();
+            match layout.parse(&key)? {
+                Object::Attempt(attempt, path) if path == layout::RECEIPT || path == layout::FAILURE => Some(attempt.run_id),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(keys: &[&str]) -> String {
+        json!({"Records": keys.iter().map(|key| json!({"s3": {"object": {"key": key}}})).collect::<Vec<_>>()}).to_string()
+    }
+
+    #[test]
+    fn receipts_and_failures_name_their_run_and_other_keys_none() {
+        let layout = Layout::new("evidence");
+        let found = runs(
+            &body(&[
+                "evidence/C-PG-1/2024-05-01/r1/IPE_07/attempt-1/receipt.json",
+                "evidence%2FC-PG-1%2F2024-05-01%2Fr2%2FIPE_07%2Fattempt-1%2Ffailure.json",
+                "evidence/C-PG-1/2024-05-01/r3/IPE_07/attempt-1/sample.csv",
+                "evidence/C-PG-1/2024-05-01/r4/plan.json",
+                "other/receipt.json",
+            ]),
+            &layout,
+        );
+        let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["C-PG-1/2024-05-01/r1", "C-PG-1/2024-05-01/r2"]);
+        assert!(runs("{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}", &layout).is_empty());
+        assert!(runs("not json", &layout).is_empty());
+    }
+
+    #[test]
+    fn other_events_are_refused() {
+        let layout = Layout::new("");
+        assert!(matches!(Event::read(&json!({"schema": "soxauto.sweep/1"}), &layout), Ok(Event::Sweep)));
+        assert!(Event::read(&json!({}), &layout).is_err());
+        assert!(Event::read(&json!({"Records": [{}]}), &layout).is_err());
+    }
+}

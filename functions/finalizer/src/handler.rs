@@ -1,0 +1,63 @@
+//! One invocation: bring the named runs further, or sweep.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use soxauto_domain::RunId;
+use tracing::Instrument as _;
+
+use crate::{
+    context::Context,
+    error::FinalizerError,
+    event::{Event, Notification},
+    run, sweep,
+};
+
+/// Handles one invocation.
+///
+/// # Errors
+/// [`FinalizerError`] for an event of another form, and when a sweep could not look at every run; failures of a batch
+/// are reported by message.
+pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Value, FinalizerError> {
+    let now = u64::try_from(context.clock.now().as_millisecond()).unwrap_or(0);
+    let left = Duration::from_millis(event.context.deadline.saturating_sub(now));
+    let deadline = Instant::now() + left.saturating_sub(context.timing.reserve.min(left / 4));
+    let span = tracing::info_span!("finalize", request_id = %event.context.request_id);
+    async {
+        match Event::read(&event.payload, context.reader.layout()) {
+            Ok(Event::Receipts(notifications)) => Ok(receipts(context, &notifications, deadline).await),
+            Ok(Event::Sweep) => sweep::sweep(context, deadline).await,
+            Err(e) => Err(e),
+        }
+    }
+    .instrument(span)
+    .await
+    .inspect_err(|e| tracing::error!(code = e.code().as_str(), remedy = e.code().remedy(), "{e}"))
+}
+
+/// Looks once at each run of the batch; the messages of a run that could not be brought further come again.
+async fn receipts(context: &Context, notifications: &[Notification], deadline: Instant) -> Value {
+    let mut failed: BTreeMap<&RunId, FinalizerError> = BTreeMap::new();
+    let runs: std::collections::BTreeSet<&RunId> = notifications.iter().flat_map(|n| &n.runs).collect();
+    for run in runs {
+        if let Err(error) = run::advance(context, run, deadline).instrument(tracing::info_span!("run", run = %run)).await {
+            let code = error.code();
+            tracing::error!(run = %run, code = code.as_str(), remedy = code.remedy(), "{error}");
+            failed.insert(run, error);
+        }
+    }
+    let mut failures = Vec::new();
+    for notification in notifications.iter().filter(|n| n.runs.iter().any(|run| failed.contains_key(run))) {
+        let after = Duration::from_secs(10) * 3u32.saturating_pow(notification.receive_count.saturating_sub(1).min(4));
+        if let Err(e) = context.receipts.change_visibility(&notification.receipt_handle, after).await {
+            // The sweep looks at the run all the same.
+            tracing::warn!("the message's visibility could not be changed: {e}");
+        }
+        failures.push(json!({"itemIdentifier": notification.message_id}));
+    }
+    json!({"batchItemFailures": failures})
+}

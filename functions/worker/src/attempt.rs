@@ -1,0 +1,163 @@
+//! Committing an attempt: its evidence files, its parts, and the receipt last.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use soxauto_cloud::lake::Lake;
+use soxauto_domain::{
+    Failure, IpeState, PlannedIpe, Receipt, Sha256,
+    layout::{self, Attempt, Layout},
+    plan::Software,
+    receipt::{FailureSchema, FileRecord, QueryRecord, ReceiptSchema, WorkerRecord},
+};
+use soxauto_extract::Extracted;
+
+use crate::{error::WorkerError, journal::Journal};
+
+/// What is written about an attempt besides the extraction's outcome.
+pub struct AttemptRecord<'a> {
+    /// Which attempt.
+    pub attempt: &'a Attempt,
+    /// The IPE as planned.
+    pub ipe: &'a PlannedIpe,
+    /// Digest of the plan.
+    pub plan_sha256: Sha256,
+    /// When the worker began.
+    pub started_at: Timestamp,
+    /// The value of `_extracted_at`.
+    pub extracted_at: Timestamp,
+    /// The invocation.
+    pub worker: WorkerRecord,
+}
+
+/// The program that writes receipts.
+#[must_use]
+pub fn software() -> Software {
+    Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// Writes evidence files in an attempt's folder, remembering what was written.
+struct Folder<'a> {
+    lake: &'a Arc<dyn Lake>,
+    layout: &'a Layout,
+    attempt: &'a Attempt,
+    files: Vec<FileRecord>,
+}
+
+impl Folder<'_> {
+    async fn write(&mut self, path: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), WorkerError> {
+        let record = FileRecord { path: path.to_owned(), size: bytes.len() as u64, sha256: Sha256::of(&bytes), rows: None };
+        self.lake.create(&self.layout.file(self.attempt, path), Bytes::from(bytes), content_type).await?;
+        self.files.push(record);
+        Ok(())
+    }
+
+    async fn json(&mut self, path: &str, value: &impl Serialize) -> Result<(), WorkerError> {
+        self.write(path, JSON, serde_json::to_vec_pretty(value)?).await
+    }
+}
+
+const JSON: &str = "application/json";
+
+/// Commits what was extracted; the receipt is written last and makes the attempt exist.
+///
+/// # Errors
+/// [`WorkerError`]; without a receipt the attempt does not count. A rival that wrote first is `OBJECT_EXISTS`.
+pub async fn commit(
+    lake: &Arc<dyn Lake>,
+    layout: &Layout,
+    record: &AttemptRecord<'_>,
+    mut extracted: Extracted,
+    journal: &Journal,
+    finished_at: Timestamp,
+) -> Result<Receipt, WorkerError> {
+    let state = if extracted.passed() { IpeState::Passed } else { IpeState::Rejected };
+    let AttemptRecord { attempt, ipe, .. } = record;
+    let mut folder = Folder { lake, layout, attempt, files: Vec::new() };
+    folder.write("query.sql", "application/sql", ipe.extraction.sql.clone().into_bytes()).await?;
+    let parameters = json!({
+        "extraction": ipe.extraction.parameters,
+        "completeness": {"sql": ipe.completeness.query.sql, "parameters": ipe.completeness.query.parameters},
+        "witness": ipe.witness,
+        "negative": {"changed": ipe.negative.parameter, "change": ipe.negative.change, "parameters": ipe.negative.query.parameters},
+    });
+    folder.json("parameters.json", &parameters).await?;
+    folder.write("sample.csv", "text/csv; charset=utf-8", std::mem::take(&mut extracted.sample_csv)).await?;
+    folder.json("checks.json", &extracted.checks).await?;
+    let columns: Vec<_> =
+        extracted.columns.iter().map(|c| json!({"name": c.name, "type": c.sql_type.to_string(), "nullable": c.nullable})).collect();
+    let summary = json!({
+        "ipe": ipe.id,
+        "title": ipe.title,
+        "state": state,
+        "rows": extracted.counts.decoded,
+        "bytes": extracted.files.iter().map(|f| f.size).sum::<u64>(),
+        "parts": extracted.files.len(),
+        "checks": {"passed": extracted.checks.iter().filter(|c| c.passed()).count(), "total": extracted.checks.len()},
+        "columns": columns,
+        "timings": extracted.timings,
+    });
+    folder.json("summary.json", &summary).await?;
+    journal.note("commit", json!({"state": state, "parts": extracted.files.len()}));
+    folder.write("log.jsonl", "application/x-ndjson", journal.lines().into_bytes()).await?;
+    extracted.complete_uploads().await?;
+    let mut files = folder.files;
+    files.append(&mut extracted.files);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let receipt = Receipt {
+        schema: ReceiptSchema,
+        run_id: attempt.run_id.clone(),
+        ipe_id: attempt.ipe_id.clone(),
+        attempt: attempt.number,
+        plan_sha256: record.plan_sha256,
+        state,
+        started_at: record.started_at,
+        finished_at,
+        extracted_at: record.extracted_at,
+        source: extracted.identity.clone(),
+        query: QueryRecord { sha256: ipe.extraction.sha256, parameters: ipe.extraction.parameters.clone() },
+        counts: extracted.counts,
+        control_totals: extracted.control_totals.clone(),
+        checks: extracted.checks.clone(),
+        files,
+        software: software(),
+        worker: record.worker.clone(),
+    };
+    lake.create(&layout.file(attempt, layout::RECEIPT), Bytes::from(serde_json::to_vec_pretty(&receipt)?), JSON).await?;
+    Ok(receipt)
+}
+
+/// Writes the record of an attempt that failed.
+///
+/// # Errors
+/// [`WorkerError`] when the bucket does not take it; the log has the same words.
+pub async fn record_failure(
+    lake: &Arc<dyn Lake>,
+    layout: &Layout,
+    attempt: &Attempt,
+    error: &WorkerError,
+    is_final: bool,
+    failed_at: Timestamp,
+    worker: WorkerRecord,
+) -> Result<(), WorkerError> {
+    let code = error.code();
+    let failure = Failure {
+        schema: FailureSchema,
+        run_id: attempt.run_id.clone(),
+        ipe_id: attempt.ipe_id.clone(),
+        attempt: attempt.number,
+        code,
+        message: error.to_string(),
+        remedy: code.remedy().to_owned(),
+        retry: error.retry(),
+        is_final,
+        failed_at,
+        software: software(),
+        worker,
+    };
+    lake.create(&layout.file(attempt, layout::FAILURE), Bytes::from(serde_json::to_vec_pretty(&failure)?), JSON).await?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! What can go wrong in the worker, each with its code.
+
+use soxauto_cloud::{lake::LakeError, lease::LeaseError, secrets::SecretError};
+use soxauto_domain::{Code, IpeId, Retry, RunId, Sha256};
+use soxauto_extract::{ExtractError, SecretError as ConnectionError, StoreError};
+use soxauto_runs::RunsError;
+
+/// Why an IPE was not extracted.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The message is not a job.
+    #[error("the message is not a job: {0}")]
+    Message(String),
+    /// The plan is not where the message says.
+    #[error("there is no plan at {0}")]
+    PlanNotFound(String),
+    /// The plan is not the one that the message names.
+    #[error("the plan at {key} has digest {found}, the message says {expected}")]
+    PlanDigest {
+        /// Key of the plan.
+        key: String,
+        /// What the message says.
+        expected: Sha256,
+        /// What the object has.
+        found: Sha256,
+    },
+    /// The plan cannot be read, or is another run's.
+    #[error("the plan at {key} cannot be followed: {reason}")]
+    Plan {
+        /// Key of the plan.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The plan does not hold the IPE.
+    #[error("the plan of {run} does not hold {ipe}")]
+    IpeNotInPlan {
+        /// The run.
+        run: RunId,
+        /// The IPE.
+        ipe: IpeId,
+    },
+    /// A bucket does not answer, or a rival was first.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A run cannot be read.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    /// Another worker is at it, or took over.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The secret cannot be fetched.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The secret is no connection string.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The extraction failed.
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+    /// A Parquet part could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A document could not be written as JSON.
+    #[error("a document cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl WorkerError {
+    /// The closed code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Message(_) => Code::MessageInvalid,
+            Self::PlanNotFound(_) => Code::PlanNotFound,
+            Self::PlanDigest { .. } => Code::PlanDigestMismatch,
+            Self::Plan { .. } => Code::PlanInvalid,
+            Self::IpeNotInPlan { .. } => Code::IpeNotInPlan,
+            Self::Lake(e) => e.code(),
+            Self::Runs(e) => e.code(),
+            Self::Lease(e) => e.code(),
+            Self::Secret(e) => e.code(),
+            Self::Connection(e) => e.code(),
+            Self::Extract(e) => e.code(),
+            Self::Store(e) => e.code,
+            Self::Json(_) => Code::Internal,
+        }
+    }
+
+    /// What may be tried.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Extract(e) => e.retry(),
+            other => other.code().retry(),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is known of a run: its plan and what its folder holds, and the states that follow from it.
+//!
+//! Every reader of a run (dispatcher, worker, finalizer, command line) derives the same states from the same facts.
+
+use crate::{
+    code::Code,
+    digest::Sha256,
+    id::IpeId,
+    load::LoadRecord,
+    manifest::{AttemptOutcome, AttemptSummary},
+    plan::Plan,
+    receipt::{Failure, Receipt},
+    run::{IpeState, RunState},
+};
+
+/// A run's plan and attempts.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// The plan.
+    pub plan: Plan,
+    /// Digest of `plan.json`.
+    pub plan_sha256: Sha256,
+    /// Bytes of `plan.json`.
+    pub plan_size: u64,
+    /// One for each IPE of the plan, in its order.
+    pub ipes: Vec<IpeFacts>,
+    /// Revisions of the manifest that exist, ascending.
+    pub manifests: Vec<u32>,
+    /// Every object of the run's folder: path relative to the folder, and bytes; in order of path.
+    pub objects: Vec<(String, u64)>,
+}
+
+/// The attempts at one IPE.
+#[derive(Debug, Clone)]
+pub struct IpeFacts {
+    /// The IPE.
+    pub id: IpeId,
+    /// In order of their number.
+    pub attempts: Vec<AttemptFacts>,
+}
+
+/// What an attempt's folder holds.
+#[derive(Debug, Clone)]
+pub struct AttemptFacts {
+    /// From 1.
+    pub number: u32,
+    /// The receipt with the digest of its bytes.
+    pub receipt: Option<Stored<Receipt>>,
+    /// The failure record with the digest of its bytes.
+    pub failure: Option<Stored<Failure>>,
+    /// The load record with the digest of its bytes.
+    pub load: Option<Stored<LoadRecord>>,
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone)]
+pub struct Stored<T> {
+    /// The document.
+    pub document: T,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl RunFacts {
+    /// The facts of one IPE.
+    #[must_use]
+    pub fn ipe(&self, id: &IpeId) -> Option<&IpeFacts> {
+        self.ipes.iter().find(|ipe| ipe.id == *id)
+    }
+
+    /// State of the run by the extractions alone.
+    #[must_use]
+    pub fn state(&self, past_deadline: bool) -> RunState {
+        RunState::of(self.ipes.iter().map(IpeFacts::state), past_deadline)
+    }
+}
+
+impl IpeFacts {
+    /// The attempt that counts: the first that passed, else the last that was rejected.
+    ///
+    /// Two attempts may both pass when a worker outlived its lease; taking the first keeps what was loaded already.
+    #[must_use]
+    pub fn deciding(&self) -> Option<(&AttemptFacts, &Receipt)> {
+        let receipts = || self.attempts.iter().filter_map(|a| a.receipt.as_ref().map(|r| (a, &r.document)));
+        receipts().find(|(_, r)| r.state == IpeState::Passed).or_else(|| receipts().filter(|(_, r)| r.state == IpeState::Rejected).next_back())
+    }
+
+    /// The failure record that the queue will not follow up, if the last attempt has one.
+    #[must_use]
+    pub fn final_failure(&self) -> Option<&Failure> {
+        let last = self.attempts.last()?;
+        last.failure.as_ref().map(|f| &f.document).filter(|f| f.is_final)
+    }
+
+    /// The IPE's state.
+    #[must_use]
+    pub fn state(&self) -> IpeState {
+        match self.deciding() {
+            Some((_, receipt)) => receipt.state,
+            None if self.final_failure().is_some() => IpeState::Failed,
+            None => IpeState::Planned,
+        }
+    }
+
+    /// Number of the next attempt.
+    #[must_use]
+    pub fn next_attempt(&self) -> u32 {
+        self.attempts.last().map_or(1, |a| a.number.saturating_add(1))
+    }
+
+    /// Why the IPE is not passed, in words.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match (self.deciding(), self.attempts.last().and_then(|a| a.failure.as_ref())) {
+            (Some((_, receipt)), _) if receipt.state == IpeState::Rejected => {
+                let failed: Vec<String> = receipt
+                    .checks
+                    .iter()
+                    .filter(|c| !c.passed())
+                    .map(|c| format!("{}: expected {}, measured {}", c.id(), c.expected, c.measured))
+                    .collect();
+                Some(failed.join("; "))
+            }
+            (Some(_), _) => None,
+            (None, Some(failure)) => Some(format!("{}: {}", failure.document.code, failure.document.message)),
+            (None, None) if self.attempts.is_empty() => Some("no attempt has ended".to_owned()),
+            (None, None) => Some("the last worker ended without a word; the queue delivers the message again".to_owned()),
+        }
+    }
+
+    /// Every attempt in short.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<AttemptSummary> {
+        self.attempts.iter().map(AttemptFacts::summary).collect()
+    }
+}
+
+impl AttemptFacts {
+    fn summary(&self) -> AttemptSummary {
+        let (outcome, code, ended_at): (AttemptOutcome, Option<Code>, _) = match (&self.receipt, &self.failure) {
+            (Some(receipt), _) => {
+                let receipt = &receipt.document;
+                let outcome = if receipt.state == IpeState::Passed { AttemptOutcome::Passed } else { AttemptOutcome::Rejected };
+                (outcome, None, Some(receipt.finished_at))
+            }
+            (None, Some(failure)) => (AttemptOutcome::Failed, Some(failure.document.code), Some(failure.document.failed_at)),
+            (None, None) => (AttemptOutcome::Abandoned, None, None),
+        };
+        AttemptSummary { attempt: self.number, outcome, code, ended_at }
+    }
+}

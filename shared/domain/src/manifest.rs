@@ -1,0 +1,199 @@
+//! The manifest: what is published, as an in-toto statement about every file of the run.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::CheckOutcome,
+    code::Code,
+    digest::Sha256,
+    id::{IpeId, RunId},
+    load::LoadedTotal,
+    plan::{PlannedControl, Software, Stage},
+    receipt::{ControlTotal, SourceIdentity},
+    run::{IpeState, RunState},
+    start::Trigger,
+};
+
+/// Type of the statement.
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// Type of the predicate; the URI is stable, its version is its last part.
+pub const PREDICATE_TYPE: &str = "https://soxauto.dev/manifest/v1";
+/// DSSE payload type of an in-toto statement.
+pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// An in-toto Statement v1 with our predicate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Always [`STATEMENT_TYPE`].
+    #[serde(rename = "_type")]
+    pub statement_type: String,
+    /// Every file of the run but manifests, in order of name.
+    pub subject: Vec<Subject>,
+    /// Always [`PREDICATE_TYPE`].
+    #[serde(rename = "predicateType")]
+    pub predicate_type: String,
+    /// What is said about them.
+    pub predicate: Predicate,
+}
+
+/// One file of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// Path relative to the run's folder.
+    pub name: String,
+    /// Digests.
+    pub digest: SubjectDigest,
+    /// Size and the like.
+    pub annotations: SubjectAnnotations,
+}
+
+/// Digest set with the one algorithm used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectDigest {
+    /// SHA-256 of the content.
+    pub sha256: Sha256,
+}
+
+/// What in-toto has no field for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectAnnotations {
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What the manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predicate {
+    /// The run.
+    pub run_id: RunId,
+    /// From 1; a later revision tells of replays.
+    pub revision: u32,
+    /// State of the run.
+    pub state: RunState,
+    /// The manifest before this one in the control's chain; `None` for the first.
+    pub previous: Option<ManifestLink>,
+    /// The run that this one supersedes.
+    pub supersedes: Option<RunId>,
+    /// The control.
+    pub control: PlannedControl,
+    /// `dev`, `staging` or `prod`.
+    pub stage: Stage,
+    /// What started the run.
+    pub trigger: Trigger,
+    /// Digest of `plan.json`.
+    pub plan_sha256: Sha256,
+    /// Digest of the catalog.
+    pub catalog_sha256: Sha256,
+    /// When the plan was made.
+    pub started_at: Timestamp,
+    /// When this manifest was made.
+    pub finished_at: Timestamp,
+    /// The program that made it.
+    pub software: Software,
+    /// Every IPE of the plan.
+    pub ipes: Vec<ManifestIpe>,
+}
+
+/// A manifest by its key and the digest of its envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestLink {
+    /// The run that it is about.
+    pub run_id: RunId,
+    /// Its revision.
+    pub revision: u32,
+    /// SHA-256 of the envelope's bytes.
+    pub sha256: Sha256,
+}
+
+/// One IPE in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestIpe {
+    /// Identifier.
+    pub id: IpeId,
+    /// One line.
+    pub title: String,
+    /// State.
+    pub state: IpeState,
+    /// Why it is rejected, failed or missing; `None` when passed.
+    pub reason: Option<String>,
+    /// The attempt that counts; `None` without one.
+    pub attempt: Option<u32>,
+    /// Every attempt.
+    pub attempts: Vec<AttemptSummary>,
+    /// Digest of the T-SQL that the plan pins.
+    pub query_sha256: Sha256,
+    /// Rows at the four hops.
+    pub counts: Option<HopCounts>,
+    /// Control totals.
+    pub control_totals: Vec<ControlTotal>,
+    /// Totals as the warehouse computes them.
+    pub warehouse_totals: Vec<LoadedTotal>,
+    /// Every check, passed or not.
+    pub checks: Vec<CheckOutcome>,
+    /// Who answered.
+    pub source: Option<SourceIdentity>,
+    /// Where the rows are published; `None` when they are not.
+    pub warehouse: Option<WarehouseRecord>,
+}
+
+/// Rows at the four hops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HopCounts {
+    /// The independent count asked of the source.
+    pub source: u64,
+    /// Rows that the decoder delivered.
+    pub decoded: u64,
+    /// Rows in the Parquet footers.
+    pub parquet: u64,
+    /// Rows in the warehouse; `None` when not loaded.
+    pub warehouse: Option<u64>,
+}
+
+/// One attempt in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptSummary {
+    /// From 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// The error of a failed one.
+    pub code: Option<Code>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// With a receipt that passed.
+    Passed,
+    /// With a receipt that is rejected.
+    Rejected,
+    /// With a failure record.
+    Failed,
+    /// With neither: the worker died.
+    Abandoned,
+}
+
+/// Where the rows are in the warehouse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarehouseRecord {
+    /// `schema.table`.
+    pub table: String,
+    /// Data API statement that loaded them.
+    pub statement_id: String,
+    /// When the load was proven.
+    pub loaded_at: Timestamp,
+}

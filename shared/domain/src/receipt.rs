@@ -1,0 +1,195 @@
+//! The receipt: the commit point of an attempt, and the record of a failed one.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bind::BoundParameter,
+    catalog::TotalFunction,
+    check::CheckOutcome,
+    code::{Code, Retry},
+    digest::Sha256,
+    id::{IpeId, RunId},
+    plan::Software,
+    run::IpeState,
+    schema_tag::schema_tag,
+};
+
+schema_tag! {
+    /// Schema of `receipt.json`.
+    ReceiptSchema = "soxauto.receipt/1"
+}
+schema_tag! {
+    /// Schema of `failure.json`.
+    FailureSchema = "soxauto.failure/1"
+}
+
+/// `receipt.json`: written last; without it an attempt does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// Always `soxauto.receipt/1`.
+    pub schema: ReceiptSchema,
+    /// The run.
+    pub run_id: RunId,
+    /// The IPE.
+    pub ipe_id: IpeId,
+    /// From 1.
+    pub attempt: u32,
+    /// Digest of the plan that was followed.
+    pub plan_sha256: Sha256,
+    /// `passed` or `rejected`.
+    pub state: IpeState,
+    /// When the worker began.
+    pub started_at: Timestamp,
+    /// When the receipt was written.
+    pub finished_at: Timestamp,
+    /// The value of `_extracted_at` in every row.
+    pub extracted_at: Timestamp,
+    /// Who answered.
+    pub source: SourceIdentity,
+    /// What ran.
+    pub query: QueryRecord,
+    /// Rows at the hops that the worker sees.
+    pub counts: Counts,
+    /// Control totals.
+    pub control_totals: Vec<ControlTotal>,
+    /// Every check, passed or not.
+    pub checks: Vec<CheckOutcome>,
+    /// Every file of the attempt but this one, in order of path.
+    pub files: Vec<FileRecord>,
+    /// The program.
+    pub software: Software,
+    /// The invocation.
+    pub worker: WorkerRecord,
+}
+
+/// Rows at the hops that the worker sees; the warehouse is the fourth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// The independent count asked of the source.
+    pub source: u64,
+    /// Rows that the decoder delivered.
+    pub decoded: u64,
+    /// Rows in the footers of the Parquet parts.
+    pub parquet: u64,
+}
+
+/// What ran: digest of the text, and the parameters bound to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryRecord {
+    /// SHA-256 of the T-SQL, which is `query.sql`.
+    pub sha256: Sha256,
+    /// As bound.
+    pub parameters: Vec<BoundParameter>,
+}
+
+/// One control total at its places. Values are plain digits or ISO dates; `None` when there are no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlTotal {
+    /// Extracted column.
+    pub column: String,
+    /// Function.
+    pub function: TotalFunction,
+    /// Asked of the source before the extraction.
+    pub source_before: Option<String>,
+    /// Asked of the source after it.
+    pub source_after: Option<String>,
+    /// Computed over the extracted rows.
+    pub extracted: Option<String>,
+}
+
+/// One stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRecord {
+    /// Relative to the attempt's folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest of the content.
+    pub sha256: Sha256,
+    /// Rows, for Parquet parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// Who answered the query, by the server's own word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceIdentity {
+    /// `@@SERVERNAME`.
+    pub server: String,
+    /// `DB_NAME()`.
+    pub database: String,
+    /// The login.
+    pub login: String,
+    /// `@@VERSION`, first line.
+    pub version: String,
+    /// The server's clock in UTC.
+    pub server_time: String,
+    /// Isolation level of the session.
+    pub isolation: String,
+    /// Whether the login can change data in the database.
+    pub can_write: bool,
+    /// Whether TLS was used, and whether the certificate was verified.
+    pub tls: TlsRecord,
+}
+
+/// How the connection was protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsRecord {
+    /// Encrypted, certificate verified.
+    Verified,
+    /// Encrypted, certificate not verified because the secret says so.
+    Unverified,
+    /// Not encrypted because the secret says so.
+    Off,
+}
+
+/// The invocation that did the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerRecord {
+    /// Lambda request id.
+    pub request_id: String,
+    /// Lambda function and version.
+    pub function: String,
+    /// How often the message had been received.
+    pub receive_count: u32,
+}
+
+/// `failure.json`: an attempt that ended without a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// Always `soxauto.failure/1`.
+    pub schema: FailureSchema,
+    /// The run.
+    pub run_id: RunId,
+    /// The IPE.
+    pub ipe_id: IpeId,
+    /// From 1.
+    pub attempt: u32,
+    /// What happened.
+    pub code: Code,
+    /// In words, without secrets.
+    pub message: String,
+    /// What the operator can do.
+    pub remedy: String,
+    /// What may be tried.
+    pub retry: Retry,
+    /// Whether the queue will not deliver the message again: the IPE is *failed*.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// When.
+    pub failed_at: Timestamp,
+    /// The program.
+    pub software: Software,
+    /// The invocation.
+    pub worker: WorkerRecord,
+}

@@ -1,0 +1,182 @@
+//! Builds the manifest's statement from what is known of a run.
+
+use jiff::Timestamp;
+use soxauto_domain::{
+    IpeState, RunState, Sha256,
+    facts::{IpeFacts, RunFacts},
+    manifest::{
+        HopCounts, ManifestIpe, ManifestLink, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, Subject, SubjectAnnotations,
+        SubjectDigest, WarehouseRecord,
+    },
+    plan::{PlannedIpe, Software},
+};
+
+/// What a manifest says besides the facts of the run.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// From 1.
+    pub revision: u32,
+    /// The manifest before this one in the control's chain.
+    pub previous: Option<ManifestLink>,
+    /// Whether the run's time is over.
+    pub past_deadline: bool,
+    /// When the manifest is made.
+    pub finished_at: Timestamp,
+    /// The program that makes it.
+    pub software: Software,
+}
+
+/// What the manifest says of the run.
+#[must_use]
+pub fn predicate(facts: &RunFacts, closing: &Closing) -> Predicate {
+    let plan = &facts.plan;
+    let ipes: Vec<ManifestIpe> =
+        plan.ipes.iter().zip(&facts.ipes).map(|(planned, ipe)| manifest_ipe(planned, ipe, &plan.control.warehouse_schema)).collect();
+    // What passed but is not loaded has not arrived: the run is not complete.
+    let states = plan.ipes.iter().zip(&facts.ipes).map(|(_, ipe)| closed_state(ipe));
+    Predicate {
+        run_id: plan.run_id.clone(),
+        revision: closing.revision,
+        state: RunState::of(states, closing.past_deadline),
+        previous: closing.previous.clone(),
+        supersedes: plan.supersedes.clone(),
+        control: plan.control.clone(),
+        stage: plan.stage,
+        trigger: plan.trigger.clone(),
+        plan_sha256: facts.plan_sha256,
+        catalog_sha256: plan.catalog_sha256,
+        started_at: plan.created_at,
+        finished_at: closing.finished_at,
+        software: closing.software.clone(),
+        ipes,
+    }
+}
+
+/// The state that counts for closing a run: passed only once the warehouse has proven it.
+#[must_use]
+pub fn closed_state(ipe: &IpeFacts) -> IpeState {
+    match (ipe.state(), ipe.deciding()) {
+        (IpeState::Passed, Some((attempt, _))) if attempt.load.is_none() => IpeState::Planned,
+        (state, _) => state,
+    }
+}
+
+fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) -> ManifestIpe {
+    let state = closed_state(ipe);
+    let deciding = ipe.deciding();
+    let receipt = deciding.map(|(_, receipt)| receipt);
+    let load = deciding.and_then(|(attempt, _)| attempt.load.as_ref()).map(|stored| &stored.document);
+    let reason = match (state, deciding) {
+        (IpeState::Planned, Some(_)) => Some("extracted and valid, but not loaded into the warehouse".to_owned()),
+        _ => ipe.reason(),
+    };
+    ManifestIpe {
+        id: planned.id.clone(),
+        title: planned.title.clone(),
+        state,
+        reason,
+        attempt: deciding.map(|(attempt, _)| attempt.number),
+        attempts: ipe.summaries(),
+        query_sha256: planned.extraction.sha256,
+        counts: receipt.map(|r| HopCounts {
+            source: r.counts.source,
+            decoded: r.counts.decoded,
+            parquet: r.counts.parquet,
+            warehouse: load.map(|l| l.rows),
+        }),
+        control_totals: receipt.map(|r| r.control_totals.clone()).unwrap_or_default(),
+        warehouse_totals: load.map(|l| l.totals.clone()).unwrap_or_default(),
+        checks: receipt.map(|r| r.checks.clone()).unwrap_or_default(),
+        source: receipt.map(|r| r.source.clone()),
+        warehouse: load.map(|l| WarehouseRecord {
+            table: format!("{warehouse_schema}.{}", planned.table),
+            statement_id: l.statement_id.clone(),
+            loaded_at: l.loaded_at,
+        }),
+    }
+}
+
+/// The statement about the given files.
+#[must_use]
+pub fn build(predicate: Predicate, mut subjects: Vec<Subject>) -> Statement {
+    subjects.sort_by(|a, b| a.name.cmp(&b.name));
+    Statement {
+        statement_type: STATEMENT_TYPE.to_owned(),
+        subject: subjects,
+        predicate_type: PREDICATE_TYPE.to_owned(),
+        predicate,
+    }
+}
+
+/// One file of the run; `name` is relative to the run's folder.
+#[must_use]
+pub fn subject(name: impl Into<String>, size: u64, sha256: Sha256) -> Subject {
+    Subject { name: name.into(), digest: SubjectDigest { sha256 }, annotations: SubjectAnnotations { size } }
+}
+
+/// Whether two predicates say the same about the run, whenever and wherever in the chain they were made.
+#[must_use]
+pub fn same_content(a: &Predicate, b: &Predicate) -> bool {
+    let neutral = |p: &Predicate| Predicate {
+        revision: 0,
+        previous: None,
+        finished_at: Timestamp::UNIX_EPOCH,
+        software: Software { name: String::new(), version: String::new() },
+        ..p.clone()
+    };
+    neutral(a) == neutral(b)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use soxauto_domain::{
+        plan::{PlannedControl, Stage},
+        start::{Trigger, TriggerSource},
+    };
+
+    use super::*;
+
+    pub(crate) fn statement() -> Statement {
+        let control = PlannedControl {
+            id: "C-PG-1".parse().unwrap(),
+            title: "Ledger against operations".into(),
+            time_zone: "Europe/Paris".into(),
+            warehouse_schema: "reconciliation".into(),
+        };
+        let software = Software { name: "soxauto-finalizer".into(), version: "0.1.0".into() };
+        let predicate = Predicate {
+            run_id: "C-PG-1/2024-05-01/r1".parse().unwrap(),
+            revision: 1,
+            state: RunState::Complete,
+            previous: None,
+            supersedes: None,
+            control,
+            stage: Stage::Dev,
+            trigger: Trigger { source: TriggerSource::Direct, id: "x".into(), scheduled_time: None, principal: None },
+            plan_sha256: Sha256::of("plan"),
+            catalog_sha256: Sha256::of("catalog"),
+            started_at: "2024-05-01T07:00:00Z".parse().unwrap(),
+            finished_at: "2024-05-01T07:05:00Z".parse().unwrap(),
+            software,
+            ipes: vec![],
+        };
+        build(predicate, vec![subject("plan.json", 4, Sha256::of("plan"))])
+    }
+
+    #[test]
+    fn the_statement_keeps_its_form() {
+        // The form is what outsiders verify: a change here is a new predicate version.
+        insta::assert_json_snapshot!(statement());
+    }
+
+    #[test]
+    fn same_content_ignores_when_and_where_only() {
+        let a = statement().predicate;
+        let mut b = a.clone();
+        b.revision = 2;
+        b.finished_at = "2024-06-01T00:00:00Z".parse().unwrap();
+        assert!(same_content(&a, &b));
+        b.state = RunState::Incomplete;
+        assert!(!same_content(&a, &b));
+    }
+}

@@ -1,0 +1,20 @@
+//! The marker of an open run in the state bucket: what the sweep looks for, and how a crash between plan and messages
+//! is healed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use soxauto_domain::{RunId, message::PlanPointer};
+
+/// `open/<run>.json`: exists from the plan to the last word of the finalizer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRun {
+    /// The run.
+    pub run_id: RunId,
+    /// Its plan.
+    pub plan: PlanPointer,
+    /// When the run is closed with what is there.
+    pub deadline: Timestamp,
+    /// When every message was accepted by the queue; until then the dispatcher's next try sends them again.
+    pub dispatched_at: Option<Timestamp>,
+}

@@ -1,0 +1,194 @@
+//! Reads the facts of a run from its folder in the evidence bucket.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::de::DeserializeOwned;
+use soxauto_cloud::lake::Lake;
+use soxauto_domain::{
+    ControlId, IpeId, Plan, RunId, RunState, Sha256,
+    calendar::Cutoff,
+    facts::{AttemptFacts, IpeFacts, RunFacts, Stored},
+    layout::{self, Layout, Object},
+};
+
+use crate::error::RunsError;
+
+/// Objects fetched at the same time.
+const PARALLEL: usize = 16;
+
+/// Reads runs from the evidence bucket.
+#[derive(Clone)]
+pub struct RunReader {
+    lake: Arc<dyn Lake>,
+    layout: Layout,
+}
+
+impl RunReader {
+    /// A reader of the evidence bucket below `layout`'s prefix.
+    #[must_use]
+    pub fn new(lake: Arc<dyn Lake>, layout: Layout) -> Self {
+        Self { lake, layout }
+    }
+
+    /// The layout of the keys.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The last run of a control's cutoff; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer.
+    pub async fn latest(&self, control: &ControlId, cutoff: Cutoff) -> Result<Option<RunId>, RunsError> {
+        let any = RunId::new(control.clone(), cutoff, 1);
+        let folders = self.lake.list_folders(&self.layout.cutoff_folder(&any)).await?;
+        Ok(folders.iter().filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()).max_by_key(RunId::number))
+    }
+
+    /// Every run of a control, in order.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer.
+    pub async fn runs(&self, control: &ControlId) -> Result<Vec<RunId>, RunsError> {
+        let folder = self.layout.control_folder(control);
+        let mut runs: Vec<RunId> = Vec::new();
+        for cutoff in self.lake.list_folders(&folder).await? {
+            let names = self.lake.list_folders(&format!("{folder}{cutoff}/")).await?;
+            runs.extend(names.iter().filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()));
+        }
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// Rows of an IPE in the last complete run of an earlier cutoff; `None` without one.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
+    pub async fn last_published_rows(&self, before: &RunId, ipe: &IpeId) -> Result<Option<u64>, RunsError> {
+        for run in self.runs(before.control()).await?.into_iter().rev().filter(|run| run.cutoff() < before.cutoff()) {
+            let Some(facts) = self.facts(&run).await? else { continue };
+            let complete = !facts.manifests.is_empty() && facts.state(true) == RunState::Complete;
+            if let Some((_, receipt)) = facts.ipe(ipe).and_then(IpeFacts::deciding).filter(|_| complete) {
+                return Ok(Some(receipt.counts.decoded));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The plan of a run with the digest and size of its bytes; `None` without one.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or the object is no plan.
+    pub async fn plan(&self, run: &RunId) -> Result<Option<Stored<Plan>>, RunsError> {
+        match self.stored::<Plan>(&self.layout.plan(run)).await {
+            Ok(plan) => Ok(Some(plan)),
+            Err(RunsError::Lake(e)) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The attempts at one IPE of a run.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
+    pub async fn ipe(&self, run: &RunId, ipe: &IpeId) -> Result<IpeFacts, RunsError> {
+        let objects = self.lake.list(&self.layout.ipe_folder(run, ipe)).await?;
+        let keys = objects.into_iter().map(|object| object.key).collect::<Vec<_>>();
+        let mut attempts = self.attempts(&keys).await?;
+        Ok(IpeFacts { id: ipe.clone(), attempts: attempts.remove(ipe).unwrap_or_default() })
+    }
+
+    /// Everything known of a run; `None` if it has no plan.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
+    pub async fn facts(&self, run: &RunId) -> Result<Option<RunFacts>, RunsError> {
+        let Some(plan) = self.plan(run).await? else { return Ok(None) };
+        let folder = self.layout.run_folder(run);
+        let listing = self.lake.list(&folder).await?;
+        let keys = listing.iter().map(|object| object.key.clone()).collect::<Vec<_>>();
+        let mut attempts = self.attempts(&keys).await?;
+        let mut manifests: Vec<u32> = keys
+            .iter()
+            .filter_map(|key| match self.layout.parse(key)? {
+                Object::Manifest(_, revision) => Some(revision),
+                _ => None,
+            })
+            .collect();
+        manifests.sort_unstable();
+        let mut objects: Vec<(String, u64)> =
+            listing.into_iter().filter_map(|o| Some((o.key.strip_prefix(&folder)?.to_owned(), o.size))).collect();
+        objects.sort();
+        let ipes = plan.document.ipes.iter().map(|planned| IpeFacts {
+            id: planned.id.clone(),
+            attempts: attempts.remove(&planned.id).unwrap_or_default(),
+        });
+        Ok(Some(RunFacts {
+            ipes: ipes.collect(),
+            plan_sha256: plan.sha256,
+            plan_size: plan.size,
+            plan: plan.document,
+            manifests,
+            objects,
+        }))
+    }
+
+    /// Reads the records among `keys` and groups them by IPE and attempt.
+    async fn attempts(&self, keys: &[String]) -> Result<BTreeMap<IpeId, Vec<AttemptFacts>>, RunsError> {
+        let mut found: BTreeMap<(IpeId, u32), AttemptFacts> = BTreeMap::new();
+        let mut records = Vec::new();
+        for key in keys {
+            let Some(Object::Attempt(attempt, path)) = self.layout.parse(key) else { continue };
+            let place = (attempt.ipe_id, attempt.number);
+            found.entry(place.clone()).or_insert(AttemptFacts { number: place.1, receipt: None, failure: None, load: None });
+            if matches!(path.as_str(), layout::RECEIPT | layout::FAILURE | layout::LOAD) {
+                records.push((place, path, key.as_str()));
+            }
+        }
+        let read: Vec<_> = stream::iter(records)
+            .map(|(place, path, key)| async move { Ok::<_, RunsError>((place, self.record(&path, key).await?)) })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        for (place, record) in read {
+            let Some(attempt) = found.get_mut(&place) else { continue };
+            match record {
+                Record::Receipt(receipt) => attempt.receipt = Some(*receipt),
+                Record::Failure(failure) => attempt.failure = Some(*failure),
+                Record::Load(load) => attempt.load = Some(*load),
+            }
+        }
+        let mut grouped: BTreeMap<IpeId, Vec<AttemptFacts>> = BTreeMap::new();
+        for ((ipe, _), attempt) in found {
+            grouped.entry(ipe).or_default().push(attempt);
+        }
+        Ok(grouped)
+    }
+
+    async fn record(&self, path: &str, key: &str) -> Result<Record, RunsError> {
+        Ok(match path {
+            layout::RECEIPT => Record::Receipt(Box::new(self.stored(key).await?)),
+            layout::FAILURE => Record::Failure(Box::new(self.stored(key).await?)),
+            _ => Record::Load(Box::new(self.stored(key).await?)),
+        })
+    }
+
+    /// A JSON document with the digest and size of its bytes.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or the object is not that document.
+    pub async fn stored<T: DeserializeOwned>(&self, key: &str) -> Result<Stored<T>, RunsError> {
+        let object = self.lake.get(key).await?;
+        let document = serde_json::from_slice(&object.bytes)
+            .map_err(|e| RunsError::Document { key: key.to_owned(), reason: e.to_string() })?;
+        Ok(Stored { document, sha256: Sha256::of(&object.bytes), size: object.bytes.len() as u64 })
+    }
+}
+
+enum Record {
+    Receipt(Box<Stored<soxauto_domain::Receipt>>),
+    Failure(Box<Stored<soxauto_domain::Failure>>),
+    Load(Box<Stored<soxauto_domain::load::LoadRecord>>),
+}

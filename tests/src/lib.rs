@@ -1,0 +1,1 @@
+//! The month end to end, on the deployed template.
