@@ -1,1 +1,188 @@
-//! The month end to end, on the deployed template.
+//! What the end-to-end tests share: a laptop stack with the deployed functions, and eyes to watch it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use soxauto_cloud::{
+    aws::{Clients, Emulator},
+    lake::{Lake, S3Lake},
+};
+use soxauto_domain::{
+    RunId,
+    facts::RunFacts,
+    layout::{Layout, state},
+};
+use soxauto_local::{FunctionBinaries, Quiet, Stack, StackOptions};
+use soxauto_runs::RunReader;
+
+/// Ledger rows of the tests' sample: enough for every report to have rows, small enough for a quick start.
+pub const ROWS: u64 = 20_000;
+
+/// The cutoff that the tests close.
+pub const CUTOFF: &str = "2024-05-01";
+
+/// A running laptop stack and clients of it.
+pub struct Laptop {
+    /// The stack.
+    pub stack: Stack,
+    /// Clients of the emulator.
+    pub clients: Clients,
+    /// The evidence bucket.
+    pub evidence: Arc<dyn Lake>,
+    /// The state bucket.
+    pub state: Arc<dyn Lake>,
+    /// Reader of runs.
+    pub reader: RunReader,
+}
+
+impl Laptop {
+    /// Starts a stack with the functions that cargo built beside this test.
+    pub async fn start() -> Self {
+        let mut options =
+            StackOptions::new(FunctionBinaries::beside_this_program().unwrap()).unwrap();
+        options.rows = ROWS;
+        let stack = Stack::start(options, &Quiet).await.unwrap();
+        let clients = Clients::of_emulator(&Emulator {
+            endpoint: stack.endpoints().aws.clone(),
+            redshift_endpoint: Some(stack.endpoints().redshift.clone()),
+            region: "eu-west-1".to_owned(),
+        })
+        .await;
+        let outputs = stack.outputs();
+        let evidence: Arc<dyn Lake> = Arc::new(S3Lake::new(
+            clients.s3.clone(),
+            &outputs.evidence_bucket_name,
+        ));
+        let state: Arc<dyn Lake> =
+            Arc::new(S3Lake::new(clients.s3.clone(), &outputs.state_bucket_name));
+        let reader = RunReader::new(Arc::clone(&evidence), Layout::new(&outputs.evidence_prefix));
+        Self {
+            stack,
+            clients,
+            evidence,
+            state,
+            reader,
+        }
+    }
+
+    /// Waits until the finalizer has said its last word about the run: it has this many manifests and no marker.
+    ///
+    /// # Panics
+    /// After two minutes.
+    pub async fn closed(&self, run: &RunId, manifests: usize) -> RunFacts {
+        let started = Instant::now();
+        loop {
+            if let Some(facts) = self.reader.facts(run).await.unwrap() {
+                let marker = self.state.head(&state::open_run(run)).await;
+                if facts.manifests.len() >= manifests && marker.is_err() {
+                    return facts;
+                }
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "{run} did not close"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Replaces the value of the source's secret.
+    pub async fn put_secret(&self, value: &str) {
+        let id = &self.stack.outputs().source_secret_arn;
+        self.clients
+            .secrets
+            .put_secret_value()
+            .secret_id(id)
+            .secret_string(value)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Runs SQL in the warehouse through the Data API and returns the single value of its single row.
+    pub async fn warehouse_value(&self, sql: &str) -> String {
+        use soxauto_cloud::{
+            retry::Deadline,
+            warehouse::{Compute, RedshiftWarehouse, Statement, Warehouse as _, WarehouseTarget},
+        };
+        let target = WarehouseTarget {
+            compute: Compute::Workgroup("tests".to_owned()),
+            database: "soxauto".to_owned(),
+            secret_arn: None,
+        };
+        let warehouse = RedshiftWarehouse::new(self.clients.redshift.clone(), target);
+        let rows = warehouse
+            .query(
+                &Statement::new(sql),
+                Deadline::after(Duration::from_secs(30)),
+            )
+            .await
+            .unwrap();
+        rows.rows[0][0].clone().unwrap()
+    }
+}
+
+/// The folder in which cargo put the programs.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors()
+        .find(|folder| folder.join("soxauto").is_file())
+        .expect("cargo test --workspace builds the programs")
+        .to_owned()
+}
+
+/// Runs the operator's tool as a user would, from the project's root, with the functions that cargo built already.
+#[must_use]
+pub fn soxauto(arguments: &[&str]) -> Output {
+    Command::new(programs().join("soxauto"))
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env_remove("CARGO")
+        .output()
+        .unwrap()
+}
+
+/// Runs a month with `--format json` into `out`; returns the exit code and the result.
+#[must_use]
+pub fn month(out: &Path, arguments: &[&str]) -> (i32, Value) {
+    let rows = ROWS.to_string();
+    let out = out.display().to_string();
+    let mut all = vec![
+        "local", "run", "--cutoff", CUTOFF, "--format", "json", "--rows", &rows, "--out", &out,
+    ];
+    all.extend(arguments);
+    let output = soxauto(&all);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let result = serde_json::from_str(&text).unwrap_or_else(|_| {
+        panic!(
+            "not JSON: {text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    (output.status.code().unwrap(), result)
+}
+
+/// The Python of the laptop stack's environment.
+///
+/// # Panics
+/// Before a stack was started once.
+#[must_use]
+pub fn python() -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut environments: Vec<PathBuf> = std::fs::read_dir(root.join(".soxauto/cache"))
+        .unwrap()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin/python")))
+        .filter(|python| python.is_file())
+        .collect();
+    environments.sort_by_key(|python| std::fs::metadata(python).and_then(|m| m.modified()).ok());
+    let mut command = Command::new(environments.pop().expect("a stack was started"));
+    command.env("PYTHONPATH", root.join("local/python"));
+    command
+}

@@ -12,12 +12,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use soxauto_cloud::{
     aws::{Clients, Emulator},
     clock::SystemClock,
     conformance,
-    lake::{Lake, LakeError, PART_SIZE, S3Lake},
+    lake::{Bytes, Lake, LakeError, PART_SIZE, S3Lake},
     lease::Leases,
     queue::{Queue, QueueError, SqsQueue},
     secrets::SecretsManager,
@@ -162,6 +161,27 @@ async fn uploads_leave_no_parts(clients: &Clients, lake: &Arc<dyn Lake>) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("uploads that nobody will complete are still open");
+}
+
+/// A part that cannot be sent makes the upload fail for good, and no object appears.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_part_fails_never_becomes_an_object() {
+    let clients = clients().await;
+    let nowhere = S3Lake::new(clients.s3.clone(), unique("no-such-bucket"));
+    let mut upload = nowhere.start_upload("large", "text/plain");
+    let chunk = Bytes::from(vec![1; PART_SIZE + 1]);
+    let error = upload.write(chunk).await.unwrap_err();
+    assert!(matches!(error, LakeError::NotFound(_)), "{error}");
+    assert_eq!(upload.write(Bytes::from("x")).await.unwrap_err(), error);
+    assert_eq!(upload.complete().await.unwrap_err(), error);
+
+    let lake = S3Lake::new(clients.s3.clone(), bucket(&clients).await);
+    let mut upload = lake.start_upload("cut off", "text/plain");
+    let many = Bytes::from(vec![1; 16 * PART_SIZE]);
+    let cut = tokio::time::timeout(Duration::from_millis(1), upload.write(many)).await;
+    assert!(cut.is_err(), "written within a millisecond");
+    assert!(matches!(upload.complete().await, Err(LakeError::Other(_))));
+    assert_eq!(lake.list("").await.unwrap(), []);
 }
 
 /// The write happened, the answer was lost, the SDK sends again and meets its own object.

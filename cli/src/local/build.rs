@@ -8,7 +8,12 @@ use tokio::process::Command;
 use super::error::LocalError;
 
 /// The packages of one build; this program is among them so that features are resolved as for `cargo run`.
-const PACKAGES: [&str; 4] = ["soxauto", "soxauto-dispatcher", "soxauto-worker", "soxauto-finalizer"];
+const PACKAGES: [&str; 4] = [
+    "soxauto",
+    "soxauto-dispatcher",
+    "soxauto-worker",
+    "soxauto-finalizer",
+];
 
 /// Brings the functions up to date and says where they are. Without cargo, what lies beside this program is used.
 pub(crate) async fn functions(offline: bool) -> Result<FunctionBinaries, LocalError> {
@@ -17,7 +22,11 @@ pub(crate) async fn functions(offline: bool) -> Result<FunctionBinaries, LocalEr
         && let Some(profile_folder) = program.parent()
     {
         let mut command = Command::new(cargo);
-        command.current_dir(find_project_root()?).arg("build").arg("--quiet").stdin(Stdio::null());
+        command
+            .current_dir(find_project_root()?)
+            .arg("build")
+            .arg("--quiet")
+            .stdin(Stdio::null());
         match profile_folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => {}
             Some(profile) => {
@@ -35,11 +44,13 @@ pub(crate) async fn functions(offline: bool) -> Result<FunctionBinaries, LocalEr
         }
         command.arg("--bins").kill_on_drop(true);
         eprintln!("building the functions …");
-        let status = command.status().await.map_err(|e| LocalError::Build(e.to_string()))?;
+        let status = command
+            .status()
+            .await
+            .map_err(|e| LocalError::Build(e.to_string()))?;
         if !status.success() {
             return Err(LocalError::Build(format!("cargo ended with {status}")));
         }
     }
     Ok(FunctionBinaries::beside_this_program()?)
 }
-

@@ -12,14 +12,20 @@ use super::{error::LocalError, watch::Watch};
 
 /// Copies every object of the run below `out/evidence` and returns the run's folder there. What an earlier export left
 /// there is replaced.
-pub(crate) async fn evidence(watch: &Watch, run: &RunId, out: &Path) -> Result<PathBuf, LocalError> {
+pub(crate) async fn evidence(
+    watch: &Watch,
+    run: &RunId,
+    out: &Path,
+) -> Result<PathBuf, LocalError> {
     let target = out.join("evidence").join(run.to_string());
     if target.exists() {
         fs::remove_dir_all(&target).map_err(LocalError::file(&target))?;
     }
     let folder = watch.reader.layout().run_folder(run);
     for object in watch.evidence.list(&folder).await? {
-        let Some(name) = object.key.strip_prefix(&folder) else { continue };
+        let Some(name) = object.key.strip_prefix(&folder) else {
+            continue;
+        };
         let path = target.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(LocalError::file(parent))?;
@@ -48,7 +54,10 @@ pub(crate) fn files(from: &Path, to: &Path) -> Result<(), LocalError> {
         fs::remove_dir_all(to).map_err(LocalError::file(to))?;
     }
     fs::create_dir_all(to).map_err(LocalError::file(to))?;
-    for entry in fs::read_dir(from).map_err(LocalError::file(from))?.flatten() {
+    for entry in fs::read_dir(from)
+        .map_err(LocalError::file(from))?
+        .flatten()
+    {
         if entry.path().is_file() {
             file(&entry.path(), &to.join(entry.file_name()))?;
         }

@@ -93,7 +93,10 @@ pub(crate) enum Format {
 
 /// Runs the subcommand.
 pub(crate) fn run(command: LocalCommand) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("error: no asynchronous runtime: {e}");
@@ -122,7 +125,9 @@ async fn execute(command: LocalCommand) -> Result<ExitCode, LocalError> {
 }
 
 /// Gives up `work` at ctrl-C; what it had started is stopped by being dropped.
-async fn interruptible<T>(work: impl Future<Output = Result<T, LocalError>>) -> Result<T, LocalError> {
+async fn interruptible<T>(
+    work: impl Future<Output = Result<T, LocalError>>,
+) -> Result<T, LocalError> {
     tokio::select! {
         outcome = work => outcome,
         _ = tokio::signal::ctrl_c() => Err(LocalError::Interrupted),

@@ -38,12 +38,19 @@ async fn close_month(args: &RunArgs) -> Result<(Stack, Outcome), LocalError> {
     let watch = Watch::new(&stack).await;
     let ipes: Vec<String> = args.ipes.iter().map(ToString::to_string).collect();
     let started = Instant::now();
-    stack.fire_month_schedule(Some(&args.cutoff.to_string()), &ipes).await?;
+    stack
+        .fire_month_schedule(Some(&args.cutoff.to_string()), &ipes)
+        .await?;
     let seen = follow(&mut stack, &watch, args).await?;
     let seconds = started.elapsed().as_secs_f64();
     let run = seen.facts.plan.run_id.clone();
     let evidence_dir = export::evidence(&watch, &run, &args.out).await?;
-    let predicate = manifest(&watch, &run, seen.facts.manifests.last().copied().unwrap_or(1)).await?;
+    let predicate = manifest(
+        &watch,
+        &run,
+        seen.facts.manifests.last().copied().unwrap_or(1),
+    )
+    .await?;
     let outcome = Outcome {
         manifest: evidence_dir.join(format!("manifest-{}.dsse.json", predicate.revision)),
         ipes: outcome::ipes(&predicate, &seen.facts),
@@ -99,23 +106,40 @@ async fn follow(stack: &mut Stack, watch: &Watch, args: &RunArgs) -> Result<Seen
 fn control() -> Result<soxauto_domain::ControlId, LocalError> {
     soxauto_catalog::load()
         .map(|catalog| catalog.control_id)
-        .map_err(|problems| LocalError::Dispatcher(problems.first().map(ToString::to_string).unwrap_or_default()))
+        .map_err(|problems| {
+            LocalError::Dispatcher(
+                problems
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            )
+        })
 }
 
 /// The dispatcher's last error, if its log has one.
 async fn refusal(stack: &Stack) -> Result<Option<String>, LocalError> {
     let lines = stack.function_logs(Function::Dispatcher).await?;
-    let error = lines.iter().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(&line.message).ok()).find(|line| {
-        line.get("level").and_then(serde_json::Value::as_str) == Some("ERROR")
-    });
+    let error = lines
+        .iter()
+        .rev()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(&line.message).ok())
+        .find(|line| line.get("level").and_then(serde_json::Value::as_str) == Some("ERROR"));
     Ok(error.map(|line| {
-        let text = |name: &str| line.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            line.get(name)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         format!("{} {}. {}", text("code"), text("message"), text("remedy"))
     }))
 }
 
 async fn manifest(watch: &Watch, run: &RunId, revision: u32) -> Result<Predicate, LocalError> {
-    let object = watch.evidence.get(&watch.reader.layout().manifest(run, revision)).await?;
+    let object = watch
+        .evidence
+        .get(&watch.reader.layout().manifest(run, revision))
+        .await?;
     Ok(envelope::read(&object.bytes)?.predicate)
 }
 
@@ -125,7 +149,10 @@ async fn finish(stack: Stack, args: &RunArgs, outcome: &Outcome) -> Result<(), L
     let logs = stack.folders().logs.clone();
     if args.keep {
         show(args, outcome)?;
-        eprintln!("the stack stays up; the warehouse is copied to {} when it ends", outcome.warehouse.display());
+        eprintln!(
+            "the stack stays up; the warehouse is copied to {} when it ends",
+            outcome.warehouse.display()
+        );
         eprint!("{}", up::description(&stack));
         let _ = tokio::signal::ctrl_c().await;
     }

@@ -60,8 +60,17 @@ pub(crate) fn ipes(predicate: &Predicate, facts: &RunFacts) -> Vec<IpeOutcome> {
             seconds: facts
                 .ipe(&ipe.id)
                 .and_then(IpeFacts::deciding)
-                .map(|(_, receipt)| (receipt.finished_at.duration_since(receipt.started_at).as_millis() as f64) / 1000.0),
-            checks: ChecksOutcome { passed: ipe.checks.iter().filter(|check| check.passed()).count(), total: ipe.checks.len() },
+                .map(|(_, receipt)| {
+                    (receipt
+                        .finished_at
+                        .duration_since(receipt.started_at)
+                        .as_millis() as f64)
+                        / 1000.0
+                }),
+            checks: ChecksOutcome {
+                passed: ipe.checks.iter().filter(|check| check.passed()).count(),
+                total: ipe.checks.len(),
+            },
             reason: ipe.reason.clone(),
         })
         .collect()
@@ -71,7 +80,8 @@ impl Outcome {
     /// The table, and where the results are.
     pub(crate) fn table(&self) -> String {
         let dash = || "-".to_owned();
-        let mut rows = vec![["IPE", "STATE", "ROWS", "SECONDS", "CHECKS", "LOADED"].map(str::to_owned)];
+        let mut rows =
+            vec![["IPE", "STATE", "ROWS", "SECONDS", "CHECKS", "LOADED"].map(str::to_owned)];
         rows.extend(self.ipes.iter().map(|ipe| {
             [
                 ipe.id.to_string(),
@@ -82,7 +92,14 @@ impl Outcome {
                 ipe.loaded_rows.map_or_else(dash, |n| n.to_string()),
             ]
         }));
-        let widths: Vec<usize> = (0..6).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..6)
+            .map(|c| {
+                rows.iter()
+                    .map(|row| row[c].chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
         let mut text = String::new();
         for row in &rows {
             // Names to the left, figures to the right.
@@ -90,7 +107,13 @@ impl Outcome {
                 .iter()
                 .zip(&widths)
                 .enumerate()
-                .map(|(c, (cell, width))| if c < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+                .map(|(c, (cell, width))| {
+                    if c < 2 {
+                        format!("{cell:<width$}")
+                    } else {
+                        format!("{cell:>width$}")
+                    }
+                })
                 .collect();
             text.push_str(cells.join("  ").trim_end());
             text.push('\n');
@@ -100,8 +123,17 @@ impl Outcome {
                 text.push_str(&format!("\n{}: {reason}\n", ipe.id));
             }
         }
-        text.push_str(&format!("\n{} is {} after {:.1} s\n", self.run_id, self.state.as_str(), self.seconds));
-        for (name, path) in [("manifest", &self.manifest), ("evidence", &self.evidence_dir), ("warehouse", &self.warehouse)] {
+        text.push_str(&format!(
+            "\n{} is {} after {:.1} s\n",
+            self.run_id,
+            self.state.as_str(),
+            self.seconds
+        ));
+        for (name, path) in [
+            ("manifest", &self.manifest),
+            ("evidence", &self.evidence_dir),
+            ("warehouse", &self.warehouse),
+        ] {
             text.push_str(&format!("{name:<10} {}\n", path.display()));
         }
         text

@@ -46,7 +46,12 @@ impl RunProgress {
     /// A display of a run that begins now.
     pub(crate) fn new() -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Self { bars, run: None, ipes: BTreeMap::new(), started: Instant::now() }
+        Self {
+            bars,
+            run: None,
+            ipes: BTreeMap::new(),
+            started: Instant::now(),
+        }
     }
 
     /// Shows what was seen.
@@ -92,7 +97,10 @@ impl RunProgress {
             bar.tick();
         }
         let now = (ipe.state(), is_done(ipe), ipe.attempts.len());
-        if line.bar.is_none() && line.shown != Some(now) && (line.shown.is_some() || ipe.state() != IpeState::Planned) {
+        if line.bar.is_none()
+            && line.shown != Some(now)
+            && (line.shown.is_some() || ipe.state() != IpeState::Planned)
+        {
             eprintln!("  {} {text}", ipe.id);
         }
         line.shown = Some(now);
@@ -100,7 +108,12 @@ impl RunProgress {
 
     /// Leaves the screen as it is.
     pub(crate) fn finish(&self) {
-        for bar in self.ipes.values().filter_map(|line| line.bar.as_ref()).chain(self.run.as_ref()) {
+        for bar in self
+            .ipes
+            .values()
+            .filter_map(|line| line.bar.as_ref())
+            .chain(self.run.as_ref())
+        {
             bar.abandon();
         }
     }
@@ -125,13 +138,18 @@ fn describe(ipe: &IpeFacts, seen: &Seen) -> String {
         return match receipt.state {
             IpeState::Passed if attempt.load.is_some() => format!("passed, {rows} rows, loaded"),
             IpeState::Passed => format!("passed, {rows} rows, loading"),
-            _ => format!("rejected, {rows} rows: {}", ipe.reason().unwrap_or_default()),
+            _ => format!(
+                "rejected, {rows} rows: {}",
+                ipe.reason().unwrap_or_default()
+            ),
         };
     }
     match (ipe.state(), seen.progress.get(&ipe.id)) {
         (IpeState::Failed, _) => format!("failed: {}", ipe.reason().unwrap_or_default()),
         (_, Some(progress)) => format!("{}, {} rows", progress.stage, progress.rows),
-        (_, None) if !ipe.attempts.is_empty() => format!("again: {}", ipe.reason().unwrap_or_default()),
+        (_, None) if !ipe.attempts.is_empty() => {
+            format!("again: {}", ipe.reason().unwrap_or_default())
+        }
         _ => "waiting".to_owned(),
     }
 }

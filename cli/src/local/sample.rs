@@ -17,7 +17,15 @@ pub(crate) async fn nav_sql(args: &SampleArgs) -> Result<ExitCode, LocalError> {
     let python = ensure_environment(&root, &cache, None, args.offline, announce).await?;
     let mut command = Command::new(python);
     command
-        .args(["-m", "soxauto_local.nav_sample", "--tsql", "--rows", &args.rows.to_string(), "--seed", &args.seed.to_string()])
+        .args([
+            "-m",
+            "soxauto_local.nav_sample",
+            "--tsql",
+            "--rows",
+            &args.rows.to_string(),
+            "--seed",
+            &args.seed.to_string(),
+        ])
         .env("PYTHONPATH", root.join("local/python"))
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -25,5 +33,9 @@ pub(crate) async fn nav_sql(args: &SampleArgs) -> Result<ExitCode, LocalError> {
         command.args(["--defect", defect]);
     }
     let status = command.status().await.map_err(LocalError::file("python"))?;
-    if status.success() { Ok(ExitCode::from(exit::SUCCESS)) } else { Err(LocalError::Sample(status)) }
+    if status.success() {
+        Ok(ExitCode::from(exit::SUCCESS))
+    } else {
+        Err(LocalError::Sample(status))
+    }
 }

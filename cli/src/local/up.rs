@@ -61,7 +61,13 @@ pub(crate) fn description(stack: &Stack) -> String {
         ("AWS", endpoints.aws.clone()),
         ("Redshift Data", endpoints.redshift.clone()),
         ("SQL Server", endpoints.source.to_string()),
-        ("evidence", format!("s3://{}/{}", outputs.evidence_bucket_name, outputs.evidence_prefix)),
+        (
+            "evidence",
+            format!(
+                "s3://{}/{}",
+                outputs.evidence_bucket_name, outputs.evidence_prefix
+            ),
+        ),
         ("jobs queue", outputs.jobs_queue_url.clone()),
         ("logs", stack.folders().logs.display().to_string()),
     ];
@@ -78,6 +84,10 @@ pub(crate) fn description(stack: &Stack) -> String {
         text,
         "  aws lambda invoke --function-name {function} --qualifier live --cli-binary-format raw-in-base64-out \\\n    --payload '{{\"cutoff_date\": \"2024-05-01\"}}' /dev/stdout"
     );
-    let _ = writeln!(text, "  aws s3 ls --recursive s3://{}/", outputs.evidence_bucket_name);
+    let _ = writeln!(
+        text,
+        "  aws s3 ls --recursive s3://{}/",
+        outputs.evidence_bucket_name
+    );
     text
 }

@@ -50,7 +50,10 @@ impl Watch {
         })
         .await;
         let outputs = stack.outputs();
-        let evidence: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3.clone(), &outputs.evidence_bucket_name));
+        let evidence: Arc<dyn Lake> = Arc::new(S3Lake::new(
+            clients.s3.clone(),
+            &outputs.evidence_bucket_name,
+        ));
         let state: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3, &outputs.state_bucket_name));
         Self {
             leases: Leases::new(Arc::clone(&state), Arc::new(SystemClock)),
@@ -62,15 +65,25 @@ impl Watch {
     }
 
     /// The run of the cutoff, once there is one.
-    pub(crate) async fn find(&self, control: &ControlId, cutoff: Cutoff) -> Result<Option<RunId>, LocalError> {
+    pub(crate) async fn find(
+        &self,
+        control: &ControlId,
+        cutoff: Cutoff,
+    ) -> Result<Option<RunId>, LocalError> {
         Ok(self.reader.latest(control, cutoff).await?)
     }
 
     /// The run as it is now; `None` before its plan is written.
     pub(crate) async fn look(&self, run: &RunId) -> Result<Option<Seen>, LocalError> {
-        let Some(facts) = self.reader.facts(run).await? else { return Ok(None) };
+        let Some(facts) = self.reader.facts(run).await? else {
+            return Ok(None);
+        };
         let mut progress = BTreeMap::new();
-        for ipe in facts.ipes.iter().filter(|ipe| ipe.state() == IpeState::Planned) {
+        for ipe in facts
+            .ipes
+            .iter()
+            .filter(|ipe| ipe.state() == IpeState::Planned)
+        {
             // A lease that cannot be read is only a missing bar.
             if let Ok(Some(lease)) = self.leases.read(&state::ipe_lease(run, &ipe.id)).await
                 && let Some(found) = lease.progress
@@ -80,7 +93,11 @@ impl Watch {
         }
         let marker = self.state.head(&state::open_run(run)).await;
         let closed = !facts.manifests.is_empty() && marker.is_err_and(|e| e.is_not_found());
-        Ok(Some(Seen { facts, progress, closed }))
+        Ok(Some(Seen {
+            facts,
+            progress,
+            closed,
+        }))
     }
 
     /// The public half of the signing key, for whoever verifies.

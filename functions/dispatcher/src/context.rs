@@ -42,7 +42,8 @@ impl Settings {
     pub fn read(environment: &mut Environment) -> Result<Self, ConfigurationInvalid> {
         let stage = environment.parse::<Stage>("SOXAUTO_STAGE");
         let evidence_bucket = environment.require("SOXAUTO_EVIDENCE_BUCKET");
-        let evidence_prefix = environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
+        let evidence_prefix =
+            environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
         let state_bucket = environment.require("SOXAUTO_STATE_BUCKET");
         let jobs_queue_url = environment.require("SOXAUTO_JOBS_QUEUE_URL");
         environment.check()?;
@@ -87,8 +88,20 @@ impl Context {
         telemetry: Telemetry,
         catalog: Result<Catalog, Vec<Problem>>,
     ) -> Self {
-        let reader = RunReader::new(Arc::clone(&evidence), Layout::new(&settings.evidence_prefix));
-        Self { settings, evidence, state, jobs, reader, clock, telemetry, catalog }
+        let reader = RunReader::new(
+            Arc::clone(&evidence),
+            Layout::new(&settings.evidence_prefix),
+        );
+        Self {
+            settings,
+            evidence,
+            state,
+            jobs,
+            reader,
+            clock,
+            telemetry,
+            catalog,
+        }
     }
 
     /// The context of the deployed function.
@@ -102,7 +115,15 @@ impl Context {
         let evidence = Arc::new(S3Lake::new(clients.s3.clone(), &settings.evidence_bucket));
         let state = Arc::new(S3Lake::new(clients.s3, &settings.state_bucket));
         let jobs = Arc::new(SqsQueue::new(clients.sqs, &settings.jobs_queue_url));
-        Ok(Self::new(settings, evidence, state, jobs, Arc::new(SystemClock), telemetry, soxauto_catalog::load()))
+        Ok(Self::new(
+            settings,
+            evidence,
+            state,
+            jobs,
+            Arc::new(SystemClock),
+            telemetry,
+            soxauto_catalog::load(),
+        ))
     }
 
     /// The catalog, if it passes its own checks.
@@ -110,6 +131,8 @@ impl Context {
     /// # Errors
     /// [`DispatcherError::Catalog`] with all problems.
     pub fn catalog(&self) -> Result<&Catalog, DispatcherError> {
-        self.catalog.as_ref().map_err(|problems| DispatcherError::Catalog(problems.clone()))
+        self.catalog
+            .as_ref()
+            .map_err(|problems| DispatcherError::Catalog(problems.clone()))
     }
 }

@@ -93,7 +93,10 @@ impl DispatcherError {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self.code() {
-            Code::StartEventInvalid | Code::CutoffInvalid | Code::CutoffInFuture | Code::IpeUnknown => 400,
+            Code::StartEventInvalid
+            | Code::CutoffInvalid
+            | Code::CutoffInFuture
+            | Code::IpeUnknown => 400,
             Code::RunNotFound | Code::RouteNotFound => 404,
             Code::RunConflict => 409,
             Code::CatalogInvalid | Code::Internal | Code::EvidenceInvalid => 500,
@@ -105,6 +108,9 @@ impl DispatcherError {
 impl From<DispatcherError> for Diagnostic {
     fn from(error: DispatcherError) -> Self {
         let code = error.code();
-        Self { error_type: code.as_str().to_owned(), error_message: format!("{error}. {}", code.remedy()) }
+        Self {
+            error_type: code.as_str().to_owned(),
+            error_message: format!("{error}. {}", code.remedy()),
+        }
     }
 }

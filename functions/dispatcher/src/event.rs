@@ -64,15 +64,22 @@ impl Event {
         if let Some(detail) = event.get("detail") {
             let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
             if !event.get("detail-type").is_some_and(Value::is_string) {
-                return Err(DispatcherError::event("an EventBridge event without detail-type"));
+                return Err(DispatcherError::event(
+                    "an EventBridge event without detail-type",
+                ));
             }
             let trigger = Trigger {
                 source: TriggerSource::EventBridge,
-                id: text("id").ok_or_else(|| DispatcherError::event("an EventBridge event without id"))?,
+                id: text("id")
+                    .ok_or_else(|| DispatcherError::event("an EventBridge event without id"))?,
                 scheduled_time: text("time").and_then(|t| t.parse().ok()),
                 principal: None,
             };
-            let detail = if detail.is_null() { Value::Object(serde_json::Map::new()) } else { detail.clone() };
+            let detail = if detail.is_null() {
+                Value::Object(serde_json::Map::new())
+            } else {
+                detail.clone()
+            };
             return body(detail)?.request(trigger).map(Self::Start);
         }
         let start = body(event)?;
@@ -82,7 +89,8 @@ impl Event {
 }
 
 fn body(value: Value) -> Result<StartBody, DispatcherError> {
-    StartBody::deserialize(value).map_err(|e| DispatcherError::event(format!("the event cannot be read: {e}")))
+    StartBody::deserialize(value)
+        .map_err(|e| DispatcherError::event(format!("the event cannot be read: {e}")))
 }
 
 impl StartBody {
@@ -94,27 +102,36 @@ impl StartBody {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_str(text).map_err(|e| DispatcherError::event(format!("the body cannot be read: {e}")))
+        serde_json::from_str(text)
+            .map_err(|e| DispatcherError::event(format!("the body cannot be read: {e}")))
     }
 
     /// Scheduler input names itself by its schema; everything else is a direct invocation.
     fn trigger(&self, request_id: &str) -> Result<Trigger, DispatcherError> {
-        let direct = Trigger { source: TriggerSource::Direct, id: request_id.to_owned(), scheduled_time: None, principal: None };
+        let direct = Trigger {
+            source: TriggerSource::Direct,
+            id: request_id.to_owned(),
+            scheduled_time: None,
+            principal: None,
+        };
         match (self.schema.as_deref(), self.source.as_deref()) {
             (None, None) => Ok(direct),
             (Some(START_SCHEMA), Some("schedule")) => Ok(Trigger {
                 source: TriggerSource::Schedule,
-                id: resolved(self.execution_id.as_deref()).unwrap_or(request_id).to_owned(),
+                id: resolved(self.execution_id.as_deref())
+                    .unwrap_or(request_id)
+                    .to_owned(),
                 scheduled_time: match resolved(self.scheduled_time.as_deref()) {
                     None => None,
-                    Some(text) => Some(
-                        text.parse::<Timestamp>()
-                            .map_err(|_| DispatcherError::event(format!("scheduled_time {text:?} is not an instant")))?,
-                    ),
+                    Some(text) => Some(text.parse::<Timestamp>().map_err(|_| {
+                        DispatcherError::event(format!("scheduled_time {text:?} is not an instant"))
+                    })?),
                 },
                 ..direct
             }),
-            (schema, source) => Err(DispatcherError::event(format!("schema {schema:?} with source {source:?} is not known"))),
+            (schema, source) => Err(DispatcherError::event(format!(
+                "schema {schema:?} with source {source:?} is not known"
+            ))),
         }
     }
 
@@ -123,12 +140,27 @@ impl StartBody {
     /// # Errors
     /// [`DispatcherError`] for a bad date or identifier.
     pub fn request(self, trigger: Trigger) -> Result<StartRequest, DispatcherError> {
-        let cutoff = self.cutoff_date.map(|text| text.parse::<Cutoff>()).transpose()?;
+        let cutoff = self
+            .cutoff_date
+            .map(|text| text.parse::<Cutoff>())
+            .transpose()?;
         let ipes = self
             .ipes
-            .map(|list| list.into_iter().map(|id| id.parse::<IpeId>().map_err(|e| DispatcherError::Ipe(e.to_string()))).collect())
+            .map(|list| {
+                list.into_iter()
+                    .map(|id| {
+                        id.parse::<IpeId>()
+                            .map_err(|e| DispatcherError::Ipe(e.to_string()))
+                    })
+                    .collect()
+            })
             .transpose()?;
-        Ok(StartRequest { cutoff, ipes, supersede: self.supersede, trigger })
+        Ok(StartRequest {
+            cutoff,
+            ipes,
+            supersede: self.supersede,
+            trigger,
+        })
     }
 }
 
@@ -137,10 +169,18 @@ fn resolved(text: Option<&str>) -> Option<&str> {
     text.filter(|t| !t.starts_with("<aws.scheduler."))
 }
 
-fn http_request(event: &Value, http: &Value, request_id: &str) -> Result<HttpRequest, DispatcherError> {
+fn http_request(
+    event: &Value,
+    http: &Value,
+    request_id: &str,
+) -> Result<HttpRequest, DispatcherError> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let raw = text(event.get("body")).unwrap_or_default();
-    let body = if event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or(false) {
+    let body = if event
+        .get("isBase64Encoded")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+    {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD
             .decode(&raw)
@@ -151,10 +191,15 @@ fn http_request(event: &Value, http: &Value, request_id: &str) -> Result<HttpReq
         raw
     };
     Ok(HttpRequest {
-        method: text(http.get("method")).unwrap_or_default().to_ascii_uppercase(),
-        path: text(event.get("rawPath")).or_else(|| text(http.get("path"))).unwrap_or_else(|| "/".to_owned()),
+        method: text(http.get("method"))
+            .unwrap_or_default()
+            .to_ascii_uppercase(),
+        path: text(event.get("rawPath"))
+            .or_else(|| text(http.get("path")))
+            .unwrap_or_else(|| "/".to_owned()),
         body,
-        id: text(event.pointer("/requestContext/requestId")).unwrap_or_else(|| request_id.to_owned()),
+        id: text(event.pointer("/requestContext/requestId"))
+            .unwrap_or_else(|| request_id.to_owned()),
         principal: text(event.pointer("/requestContext/authorizer/iam/userArn")),
     })
 }
@@ -174,21 +219,30 @@ mod tests {
 
     #[test]
     fn the_schedulers_input() {
-        let request = start(json!({"schema": "soxauto.start/1", "source": "schedule", "scheduled_time": "2024-05-01T07:00:00Z",
-            "execution_id": "e-1", "cutoff_date": null}));
+        let request = start(
+            json!({"schema": "soxauto.start/1", "source": "schedule", "scheduled_time": "2024-05-01T07:00:00Z",
+            "execution_id": "e-1", "cutoff_date": null}),
+        );
         assert_eq!(request.trigger.source, TriggerSource::Schedule);
         assert_eq!(request.trigger.id, "e-1");
         assert!(request.cutoff.is_none() && request.ipes.is_none() && !request.supersede);
         // An emulator that leaves the placeholders alone starts a run all the same.
-        let request = start(json!({"schema": "soxauto.start/1", "source": "schedule", "scheduled_time": "<aws.scheduler.scheduled-time>",
-            "execution_id": "<aws.scheduler.execution-id>"}));
-        assert_eq!((request.trigger.id.as_str(), request.trigger.scheduled_time), ("req-1", None));
+        let request = start(
+            json!({"schema": "soxauto.start/1", "source": "schedule", "scheduled_time": "<aws.scheduler.scheduled-time>",
+            "execution_id": "<aws.scheduler.execution-id>"}),
+        );
+        assert_eq!(
+            (request.trigger.id.as_str(), request.trigger.scheduled_time),
+            ("req-1", None)
+        );
     }
 
     #[test]
     fn an_eventbridge_event() {
-        let request = start(json!({"version": "0", "id": "ev-1", "detail-type": "Start", "source": "finance", "time": "2024-05-01T07:00:00Z",
-            "detail": {"cutoff_date": "2024-05-01", "ipes": ["IPE_07"]}}));
+        let request = start(
+            json!({"version": "0", "id": "ev-1", "detail-type": "Start", "source": "finance", "time": "2024-05-01T07:00:00Z",
+            "detail": {"cutoff_date": "2024-05-01", "ipes": ["IPE_07"]}}),
+        );
         assert_eq!(request.trigger.source, TriggerSource::EventBridge);
         assert_eq!(request.cutoff.unwrap().to_string(), "2024-05-01");
         assert_eq!(request.ipes.unwrap()[0].as_str(), "IPE_07");
@@ -205,7 +259,10 @@ mod tests {
             (json!({"ipes": ["../etc"]}), "IPE_UNKNOWN"),
             (json!([1]), "START_EVENT_INVALID"),
             (json!({"detail": {}, "id": "x"}), "START_EVENT_INVALID"),
-            (json!({"schema": "soxauto.start/2", "source": "schedule"}), "START_EVENT_INVALID"),
+            (
+                json!({"schema": "soxauto.start/2", "source": "schedule"}),
+                "START_EVENT_INVALID",
+            ),
         ] {
             let error = Event::read(event.clone(), "req").unwrap_err();
             assert_eq!(error.code().as_str(), code, "{event}");
@@ -217,8 +274,13 @@ mod tests {
         let event = json!({"version": "2.0", "rawPath": "/runs/C-PG-1/2024-05-01/r1", "body": "e30=", "isBase64Encoded": true,
             "requestContext": {"requestId": "r-1", "http": {"method": "get", "path": "/"},
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/a"}}}});
-        let Event::Http(request) = Event::read(event, "req").unwrap() else { panic!("not HTTP") };
-        assert_eq!((request.method.as_str(), request.body.as_str()), ("GET", "{}"));
+        let Event::Http(request) = Event::read(event, "req").unwrap() else {
+            panic!("not HTTP")
+        };
+        assert_eq!(
+            (request.method.as_str(), request.body.as_str()),
+            ("GET", "{}")
+        );
         assert_eq!(request.principal.as_deref(), Some("arn:aws:iam::1:user/a"));
     }
 }

@@ -9,16 +9,27 @@ use crate::{context::Context, error::DispatcherError, event::Event, http, start}
 ///
 /// # Errors
 /// [`DispatcherError`] with its code.
-pub async fn handle(context: &Context, event: Value, request_id: &str) -> Result<Value, DispatcherError> {
+pub async fn handle(
+    context: &Context,
+    event: Value,
+    request_id: &str,
+) -> Result<Value, DispatcherError> {
     let is_http = event.pointer("/requestContext/http").is_some();
     let outcome = match Event::read(event, request_id) {
-        Ok(Event::Start(request)) => start::start(context, &request).await.and_then(|started| Ok(serde_json::to_value(started)?)),
+        Ok(Event::Start(request)) => start::start(context, &request)
+            .await
+            .and_then(|started| Ok(serde_json::to_value(started)?)),
         Ok(Event::Http(request)) => http::answer(context, &request).await,
         Err(e) => Err(e),
     };
     if let Err(error) = &outcome {
         let code = error.code();
-        tracing::error!(code = code.as_str(), remedy = code.remedy(), request_id, "{error}");
+        tracing::error!(
+            code = code.as_str(),
+            remedy = code.remedy(),
+            request_id,
+            "{error}"
+        );
     }
     match outcome {
         Err(error) if is_http => Ok(http::response(

@@ -48,19 +48,26 @@ pub async fn answer(context: &Context, request: &HttpRequest) -> Result<Value, D
                 scheduled_time: None,
                 principal: request.principal.clone(),
             };
-            let started = start::start(context, &StartBody::parse(&request.body)?.request(trigger)?).await?;
+            let started =
+                start::start(context, &StartBody::parse(&request.body)?.request(trigger)?).await?;
             Ok(response(202, &serde_json::to_value(started)?))
         }
         ("GET", "/health") => {
             let catalog = context.catalog()?;
-            Ok(response(200, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "ipes": catalog.ipes.len()})))
+            Ok(response(
+                200,
+                &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "ipes": catalog.ipes.len()}),
+            ))
         }
         ("GET", "/config") => Ok(response(200, &configuration(context)?)),
         ("GET", path) if path.starts_with("/runs/") => {
             let status = run_status(context, &path["/runs/".len()..]).await?;
             Ok(response(200, &serde_json::to_value(status)?))
         }
-        (method, path) => Err(DispatcherError::Route { method: method.to_owned(), path: path.to_owned() }),
+        (method, path) => Err(DispatcherError::Route {
+            method: method.to_owned(),
+            path: path.to_owned(),
+        }),
     }
 }
 
@@ -111,7 +118,9 @@ async fn run_status(context: &Context, id: &str) -> Result<RunStatus, Dispatcher
                 state: ipe.state(),
                 attempts: ipe.attempts.len(),
                 rows: ipe.deciding().map(|(_, receipt)| receipt.counts.decoded),
-                reason: (ipe.state() != IpeState::Passed).then(|| ipe.reason()).flatten(),
+                reason: (ipe.state() != IpeState::Passed)
+                    .then(|| ipe.reason())
+                    .flatten(),
             })
             .collect(),
         run_id: run,

@@ -56,15 +56,28 @@ pub async fn start(context: &Context, request: &StartRequest) -> Result<Started,
     let cutoff = cutoff(context, catalog, request)?;
     let wanted = wanted(catalog, request)?;
     let (plan, created) = find_or_plan(context, catalog, request, cutoff, &wanted).await?;
-    let pointer = PlanPointer { key: context.reader.layout().plan(&plan.document.run_id), sha256: plan.sha256 };
+    let pointer = PlanPointer {
+        key: context.reader.layout().plan(&plan.document.run_id),
+        sha256: plan.sha256,
+    };
     let enqueued = dispatch(context, &plan.document, &pointer).await?;
     let run_id = plan.document.run_id.clone();
     if created {
-        context.telemetry.emit(&events::RunPlanned { run_id: &run_id, ipes: wanted.len() });
+        context.telemetry.emit(&events::RunPlanned {
+            run_id: &run_id,
+            ipes: wanted.len(),
+        });
     }
     Ok(Started {
-        links: Links { status: format!("/runs/{run_id}") },
-        ipes: plan.document.ipes.iter().map(|ipe| ipe.id.clone()).collect(),
+        links: Links {
+            status: format!("/runs/{run_id}"),
+        },
+        ipes: plan
+            .document
+            .ipes
+            .iter()
+            .map(|ipe| ipe.id.clone())
+            .collect(),
         run_id,
         created,
         enqueued,
@@ -73,11 +86,18 @@ pub async fn start(context: &Context, request: &StartRequest) -> Result<Started,
 }
 
 /// The cutoff asked for, or the first day of the month in which the schedule was due.
-fn cutoff(context: &Context, catalog: &Catalog, request: &StartRequest) -> Result<Cutoff, DispatcherError> {
+fn cutoff(
+    context: &Context,
+    catalog: &Catalog,
+    request: &StartRequest,
+) -> Result<Cutoff, DispatcherError> {
     let now = context.clock.now();
     let cutoff = match request.cutoff {
         Some(cutoff) => cutoff,
-        None => Cutoff::current(request.trigger.scheduled_time.unwrap_or(now), &catalog.time_zone)?,
+        None => Cutoff::current(
+            request.trigger.scheduled_time.unwrap_or(now),
+            &catalog.time_zone,
+        )?,
     };
     // The period has ended when the cutoff's day has begun in the control's zone.
     if cutoff.date() > now.to_zoned(catalog.time_zone.clone()).date() {
@@ -92,12 +112,20 @@ fn wanted(catalog: &Catalog, request: &StartRequest) -> Result<Vec<IpeId>, Dispa
         return Ok(catalog.ipes.iter().map(|ipe| ipe.id.clone()).collect());
     };
     if let Some(unknown) = asked.iter().find(|id| catalog.ipe(id).is_none()) {
-        return Err(DispatcherError::Ipe(format!("{unknown} is not in the catalog of {}", catalog.control_id)));
+        return Err(DispatcherError::Ipe(format!(
+            "{unknown} is not in the catalog of {}",
+            catalog.control_id
+        )));
     }
     if asked.is_empty() {
         return Err(DispatcherError::Ipe("the list of IPEs is empty".to_owned()));
     }
-    Ok(catalog.ipes.iter().filter(|ipe| asked.contains(&ipe.id)).map(|ipe| ipe.id.clone()).collect())
+    Ok(catalog
+        .ipes
+        .iter()
+        .filter(|ipe| asked.contains(&ipe.id))
+        .map(|ipe| ipe.id.clone())
+        .collect())
 }
 
 /// The run that exists for the cutoff, or a new one. Of two rivals one writes the plan and the other follows it.
@@ -113,7 +141,8 @@ async fn find_or_plan(
         None => RunId::new(catalog.control_id.clone(), cutoff, 1),
         Some(run) => {
             if let Some(plan) = context.reader.plan(run).await? {
-                let same_event = plan.document.trigger.id == request.trigger.id && plan.document.trigger.source == request.trigger.source;
+                let same_event = plan.document.trigger.id == request.trigger.id
+                    && plan.document.trigger.source == request.trigger.source;
                 if !request.supersede || same_event {
                     return follow(plan, request, wanted);
                 }
@@ -123,13 +152,32 @@ async fn find_or_plan(
             }
         }
     };
-    let plan = plan(context, catalog, request, &run, latest.filter(|earlier| *earlier != run), wanted)?;
+    let plan = plan(
+        context,
+        catalog,
+        request,
+        &run,
+        latest.filter(|earlier| *earlier != run),
+        wanted,
+    )?;
     let bytes = Bytes::from(serde_json::to_vec_pretty(&plan)?);
-    let stored = Stored { sha256: Sha256::of(&bytes), size: bytes.len() as u64, document: plan };
-    match context.evidence.create(&context.reader.layout().plan(&run), bytes, JSON).await {
+    let stored = Stored {
+        sha256: Sha256::of(&bytes),
+        size: bytes.len() as u64,
+        document: plan,
+    };
+    match context
+        .evidence
+        .create(&context.reader.layout().plan(&run), bytes, JSON)
+        .await
+    {
         Ok(_) => Ok((stored, true)),
         Err(LakeError::AlreadyExists(_)) => {
-            let plan = context.reader.plan(&run).await?.ok_or_else(|| DispatcherError::RunNotFound(run.to_string()))?;
+            let plan = context
+                .reader
+                .plan(&run)
+                .await?
+                .ok_or_else(|| DispatcherError::RunNotFound(run.to_string()))?;
             follow(plan, request, wanted)
         }
         Err(e) => Err(e.into()),
@@ -139,13 +187,30 @@ async fn find_or_plan(
 /// An existing plan answers the request if it holds the same IPEs.
 ///
 /// The schedule names none: for it, any run of the month is the month's run.
-fn follow(plan: Stored<Plan>, request: &StartRequest, wanted: &[IpeId]) -> Result<(Stored<Plan>, bool), DispatcherError> {
-    let same = plan.document.ipes.iter().map(|ipe| &ipe.id).eq(wanted.iter());
+fn follow(
+    plan: Stored<Plan>,
+    request: &StartRequest,
+    wanted: &[IpeId],
+) -> Result<(Stored<Plan>, bool), DispatcherError> {
+    let same = plan
+        .document
+        .ipes
+        .iter()
+        .map(|ipe| &ipe.id)
+        .eq(wanted.iter());
     if same || (request.trigger.source == TriggerSource::Schedule && request.ipes.is_none()) {
         return Ok((plan, false));
     }
-    let ipes: Vec<&str> = plan.document.ipes.iter().map(|ipe| ipe.id.as_str()).collect();
-    Err(DispatcherError::Conflict { run: plan.document.run_id.clone(), ipes: ipes.join(", ") })
+    let ipes: Vec<&str> = plan
+        .document
+        .ipes
+        .iter()
+        .map(|ipe| ipe.id.as_str())
+        .collect();
+    Err(DispatcherError::Conflict {
+        run: plan.document.run_id.clone(),
+        ipes: ipes.join(", "),
+    })
 }
 
 fn plan(
@@ -159,7 +224,13 @@ fn plan(
     let period = run.cutoff().period();
     let mut ipes = Vec::with_capacity(wanted.len());
     for ipe in catalog.ipes.iter().filter(|ipe| wanted.contains(&ipe.id)) {
-        ipes.push(ipe.resolve(&period).map_err(|source| DispatcherError::Bind { ipe: ipe.id.clone(), source })?);
+        ipes.push(
+            ipe.resolve(&period)
+                .map_err(|source| DispatcherError::Bind {
+                    ipe: ipe.id.clone(),
+                    source,
+                })?,
+        );
     }
     let created_at = context.clock.now();
     Ok(Plan {
@@ -174,34 +245,76 @@ fn plan(
         },
         period,
         created_at,
-        deadline: created_at.saturating_add(i64::from(catalog.control.deadline_hours).hours()).unwrap_or(created_at),
+        deadline: created_at
+            .saturating_add(i64::from(catalog.control.deadline_hours).hours())
+            .unwrap_or(created_at),
         trigger: request.trigger.clone(),
         stage: context.settings.stage,
-        software: Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        software: Software {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
         catalog_sha256: catalog.sha256,
         ipes,
     })
 }
 
 /// Sends the messages that an earlier try has not sent; returns how many.
-async fn dispatch(context: &Context, plan: &Plan, pointer: &PlanPointer) -> Result<usize, DispatcherError> {
+async fn dispatch(
+    context: &Context,
+    plan: &Plan,
+    pointer: &PlanPointer,
+) -> Result<usize, DispatcherError> {
     let key = state::open_run(&plan.run_id);
-    let Some((marker, etag)) = open_marker(context, plan, pointer, &key).await? else { return Ok(0) };
+    let Some((marker, etag)) = open_marker(context, plan, pointer, &key).await? else {
+        return Ok(0);
+    };
     if marker.dispatched_at.is_some() {
         return Ok(0);
     }
-    let facts = context.reader.facts(&plan.run_id).await?.ok_or_else(|| DispatcherError::RunNotFound(plan.run_id.to_string()))?;
+    let facts = context
+        .reader
+        .facts(&plan.run_id)
+        .await?
+        .ok_or_else(|| DispatcherError::RunNotFound(plan.run_id.to_string()))?;
     let mut messages = Vec::new();
-    for ipe in facts.ipes.iter().filter(|ipe| ipe.state() == IpeState::Planned) {
-        let job = Job { schema: JobSchema, run_id: plan.run_id.clone(), ipe_id: ipe.id.clone(), plan: pointer.clone() };
-        messages.push(OutgoingMessage { id: ipe.id.as_str().to_owned(), body: serde_json::to_string(&job)? });
+    for ipe in facts
+        .ipes
+        .iter()
+        .filter(|ipe| ipe.state() == IpeState::Planned)
+    {
+        let job = Job {
+            schema: JobSchema,
+            run_id: plan.run_id.clone(),
+            ipe_id: ipe.id.clone(),
+            plan: pointer.clone(),
+        };
+        messages.push(OutgoingMessage {
+            id: ipe.id.as_str().to_owned(),
+            body: serde_json::to_string(&job)?,
+        });
     }
     let total = messages.len();
     // What the queue did not take is sent by the next try, which finds the marker still open.
     context.jobs.send_batch(messages).await?;
-    context.telemetry.emit(&events::JobsEnqueued { run_id: &plan.run_id, messages: total });
-    let dispatched = OpenRun { dispatched_at: Some(context.clock.now()), ..marker };
-    match context.state.replace(&key, Bytes::from(serde_json::to_vec(&dispatched)?), JSON, &etag).await {
+    context.telemetry.emit(&events::JobsEnqueued {
+        run_id: &plan.run_id,
+        messages: total,
+    });
+    let dispatched = OpenRun {
+        dispatched_at: Some(context.clock.now()),
+        ..marker
+    };
+    match context
+        .state
+        .replace(
+            &key,
+            Bytes::from(serde_json::to_vec(&dispatched)?),
+            JSON,
+            &etag,
+        )
+        .await
+    {
         // A rival has sent them too, or the run is closed already: workers do each IPE once.
         Ok(_) | Err(LakeError::Precondition(_) | LakeError::NotFound(_)) => Ok(total),
         Err(e) => Err(e.into()),
@@ -226,12 +339,25 @@ async fn open_marker(
         return Ok(Some(found));
     }
     // A run with a manifest was closed, and its marker taken away.
-    let closed = context.reader.facts(&plan.run_id).await?.is_some_and(|facts| !facts.manifests.is_empty());
+    let closed = context
+        .reader
+        .facts(&plan.run_id)
+        .await?
+        .is_some_and(|facts| !facts.manifests.is_empty());
     if closed {
         return Ok(None);
     }
-    let marker = OpenRun { run_id: plan.run_id.clone(), plan: pointer.clone(), deadline: plan.deadline, dispatched_at: None };
-    match context.state.create(key, Bytes::from(serde_json::to_vec(&marker)?), JSON).await {
+    let marker = OpenRun {
+        run_id: plan.run_id.clone(),
+        plan: pointer.clone(),
+        deadline: plan.deadline,
+        dispatched_at: None,
+    };
+    match context
+        .state
+        .create(key, Bytes::from(serde_json::to_vec(&marker)?), JSON)
+        .await
+    {
         Ok(etag) => Ok(Some((marker, etag))),
         Err(LakeError::AlreadyExists(_)) => read().await,
         Err(e) => Err(e.into()),

@@ -60,7 +60,11 @@ impl World {
                 jobs.sort_by(|a, b| a.ipe_id.cmp(&b.ipe_id));
                 return jobs;
             }
-            jobs.extend(batch.iter().map(|message| serde_json::from_str::<Job>(&message.body).unwrap()));
+            jobs.extend(
+                batch
+                    .iter()
+                    .map(|message| serde_json::from_str::<Job>(&message.body).unwrap()),
+            );
         }
     }
 }
@@ -72,19 +76,27 @@ fn schedule(id: &str) -> Value {
 #[tokio::test]
 async fn the_month_is_planned_once_and_every_ipe_gets_one_message() {
     let world = World::new();
-    let first = handle(&world.context(), schedule("e-1"), "r-1").await.unwrap();
+    let first = handle(&world.context(), schedule("e-1"), "r-1")
+        .await
+        .unwrap();
     assert_eq!(first["run_id"], "C-PG-1/2024-05-01/r1");
     assert_eq!(first["created"], true);
     // The same event again, and another delivery of the schedule.
     for id in ["e-1", "e-2"] {
         let again = handle(&world.context(), schedule(id), "r-2").await.unwrap();
-        assert_eq!((&again["run_id"], &again["created"], &again["enqueued"]), (&first["run_id"], &json!(false), &json!(0)));
+        assert_eq!(
+            (&again["run_id"], &again["created"], &again["enqueued"]),
+            (&first["run_id"], &json!(false), &json!(0))
+        );
     }
     let jobs = world.messages().await;
     assert_eq!(jobs.len(), soxauto_catalog::load().unwrap().ipes.len());
     // Every message names the plan that is stored, by its digest.
     let stored = world.evidence.get(&jobs[0].plan.key).await.unwrap().bytes;
-    assert!(jobs.iter().all(|job| job.plan.sha256 == Sha256::of(&stored)));
+    assert!(
+        jobs.iter()
+            .all(|job| job.plan.sha256 == Sha256::of(&stored))
+    );
     let plan: Plan = serde_json::from_slice(&stored).unwrap();
     assert_eq!(plan.period.start.to_string(), "2024-04-01");
 }
@@ -96,11 +108,20 @@ async fn a_crash_between_plan_and_messages_is_healed_by_the_retry() {
         // The marker cannot be written, or not be updated after the messages were sent.
         let state = FaultyLake::new(world.state.clone());
         state.fail(Fault::new(operation, 1));
-        let error = handle(&world.context_with(Arc::new(state)), schedule("e-1"), "r-1").await.unwrap_err();
+        let error = handle(&world.context_with(Arc::new(state)), schedule("e-1"), "r-1")
+            .await
+            .unwrap_err();
         assert_eq!(error.code().as_str(), "STORAGE_FAILED");
-        let again = handle(&world.context(), schedule("e-1"), "r-1").await.unwrap();
+        let again = handle(&world.context(), schedule("e-1"), "r-1")
+            .await
+            .unwrap();
         assert_eq!(again["run_id"], "C-PG-1/2024-05-01/r1");
-        let mut ids: Vec<String> = world.messages().await.iter().map(|job| job.ipe_id.to_string()).collect();
+        let mut ids: Vec<String> = world
+            .messages()
+            .await
+            .iter()
+            .map(|job| job.ipe_id.to_string())
+            .collect();
         ids.dedup();
         assert_eq!(ids.len(), soxauto_catalog::load().unwrap().ipes.len());
     }
@@ -116,7 +137,9 @@ async fn what_is_refused_enqueues_nothing_and_writes_nothing() {
         (json!({"ipes": []}), "IPE_UNKNOWN"),
         (json!({"cutof_date": null}), "START_EVENT_INVALID"),
     ] {
-        let error = handle(&world.context(), event.clone(), "r-1").await.unwrap_err();
+        let error = handle(&world.context(), event.clone(), "r-1")
+            .await
+            .unwrap_err();
         assert_eq!(error.code().as_str(), code, "{event}");
     }
     assert!(world.messages().await.is_empty());
@@ -126,16 +149,37 @@ async fn what_is_refused_enqueues_nothing_and_writes_nothing() {
 #[tokio::test]
 async fn a_second_run_is_started_on_purpose_only() {
     let world = World::new();
-    handle(&world.context(), json!({"ipes": ["IPE_07", "CR_04"]}), "r-1").await.unwrap();
-    let conflict = handle(&world.context(), json!({"ipes": ["IPE_07"]}), "r-2").await.unwrap_err();
+    handle(
+        &world.context(),
+        json!({"ipes": ["IPE_07", "CR_04"]}),
+        "r-1",
+    )
+    .await
+    .unwrap();
+    let conflict = handle(&world.context(), json!({"ipes": ["IPE_07"]}), "r-2")
+        .await
+        .unwrap_err();
     assert_eq!(conflict.code().as_str(), "RUN_CONFLICT");
     let event = json!({"ipes": ["IPE_07"], "supersede": true});
-    let second = handle(&world.context(), event.clone(), "r-3").await.unwrap();
+    let second = handle(&world.context(), event.clone(), "r-3")
+        .await
+        .unwrap();
     assert_eq!(second["run_id"], "C-PG-1/2024-05-01/r2");
     // The same request delivered twice is one run.
     let again = handle(&world.context(), event, "r-3").await.unwrap();
-    assert_eq!((&again["run_id"], &again["created"]), (&second["run_id"], &json!(false)));
-    let plan: Plan = serde_json::from_slice(&world.evidence.get("evidence/C-PG-1/2024-05-01/r2/plan.json").await.unwrap().bytes).unwrap();
+    assert_eq!(
+        (&again["run_id"], &again["created"]),
+        (&second["run_id"], &json!(false))
+    );
+    let plan: Plan = serde_json::from_slice(
+        &world
+            .evidence
+            .get("evidence/C-PG-1/2024-05-01/r2/plan.json")
+            .await
+            .unwrap()
+            .bytes,
+    )
+    .unwrap();
     assert_eq!(plan.supersedes.unwrap().to_string(), "C-PG-1/2024-05-01/r1");
 }
 
@@ -148,20 +192,45 @@ async fn the_function_url_answers_with_a_status() {
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/operator"}}}})
     };
     let call = async |method: &str, path: &str, body: &str| {
-        let answer = handle(&world.context(), request(method, path, body), "r").await.unwrap();
+        let answer = handle(&world.context(), request(method, path, body), "r")
+            .await
+            .unwrap();
         let parsed: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         (answer["statusCode"].as_u64().unwrap(), parsed)
     };
     assert_eq!(call("GET", "/health", "").await.0, 200);
-    let (status, started) = call("POST", "/", "{\"cutoff_date\": \"2024-05-01\", \"ipes\": [\"IPE_07\"]}").await;
-    assert_eq!((status, &started["run_id"]), (202, &json!("C-PG-1/2024-05-01/r1")));
+    let (status, started) = call(
+        "POST",
+        "/",
+        "{\"cutoff_date\": \"2024-05-01\", \"ipes\": [\"IPE_07\"]}",
+    )
+    .await;
+    assert_eq!(
+        (status, &started["run_id"]),
+        (202, &json!("C-PG-1/2024-05-01/r1"))
+    );
     let (status, run) = call("GET", started["links"]["status"].as_str().unwrap(), "").await;
-    assert_eq!((status, &run["state"], &run["ipes"][0]["state"]), (200, &json!("open"), &json!("planned")));
+    assert_eq!(
+        (status, &run["state"], &run["ipes"][0]["state"]),
+        (200, &json!("open"), &json!("planned"))
+    );
     let (status, config) = call("GET", "/config", "").await;
     assert_eq!((status, &config["stage"]), (200, &json!("dev")));
-    assert_eq!(call("POST", "/", "{\"cutoff_date\": \"May\"}").await.1["error"]["code"], "CUTOFF_INVALID");
+    assert_eq!(
+        call("POST", "/", "{\"cutoff_date\": \"May\"}").await.1["error"]["code"],
+        "CUTOFF_INVALID"
+    );
     assert_eq!(call("POST", "/", "not json").await.0, 400);
-    assert_eq!(call("POST", "/", "{\"ipes\": [\"IPE_08\"], \"cutoff_date\": \"2024-05-01\"}").await.0, 409);
+    assert_eq!(
+        call(
+            "POST",
+            "/",
+            "{\"ipes\": [\"IPE_08\"], \"cutoff_date\": \"2024-05-01\"}"
+        )
+        .await
+        .0,
+        409
+    );
     assert_eq!(call("GET", "/runs/C-PG-1/2024-04-01/r1", "").await.0, 404);
     assert_eq!(call("GET", "/runs/../../plan.json", "").await.0, 404);
     assert_eq!(call("DELETE", "/", "").await.0, 404);

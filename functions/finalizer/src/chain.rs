@@ -24,20 +24,36 @@ pub struct Staged {
 ///
 /// # Errors
 /// [`FinalizerError`] when a bucket does not answer.
-pub async fn head(context: &Context, control: &ControlId) -> Result<(ChainHead, ETag), FinalizerError> {
+pub async fn head(
+    context: &Context,
+    control: &ControlId,
+) -> Result<(ChainHead, ETag), FinalizerError> {
     let key = state::chain_head(control);
     loop {
         let (head, etag) = match context.state.get(&key).await {
-            Ok(object) => (serde_json::from_slice::<ChainHead>(&object.bytes)?, object.etag),
+            Ok(object) => (
+                serde_json::from_slice::<ChainHead>(&object.bytes)?,
+                object.etag,
+            ),
             Err(e) if e.is_not_found() => {
-                match context.state.create(&key, Bytes::from(serde_json::to_vec(&ChainHead::default())?), JSON).await {
+                match context
+                    .state
+                    .create(
+                        &key,
+                        Bytes::from(serde_json::to_vec(&ChainHead::default())?),
+                        JSON,
+                    )
+                    .await
+                {
                     Ok(_) | Err(LakeError::AlreadyExists(_)) => continue,
                     Err(e) => return Err(e.into()),
                 }
             }
             Err(e) => return Err(e.into()),
         };
-        let Some(reserved) = head.reserved.clone() else { return Ok((head, etag)) };
+        let Some(reserved) = head.reserved.clone() else {
+            return Ok((head, etag));
+        };
         finish(context, control, &head, &etag, &reserved).await?;
     }
 }
@@ -55,11 +71,25 @@ pub async fn append(
     staged: &Staged,
 ) -> Result<bool, FinalizerError> {
     let staged_key = state::staged_manifest(control, &link.sha256);
-    context.state.create(&staged_key, Bytes::from(serde_json::to_vec(staged)?), JSON).await?;
+    context
+        .state
+        .create(&staged_key, Bytes::from(serde_json::to_vec(staged)?), JSON)
+        .await?;
     let reserved = head.reserve(head.head.as_ref(), link.clone())?;
     let key = state::chain_head(control);
-    match context.state.replace(&key, Bytes::from(serde_json::to_vec(&reserved)?), JSON, etag).await {
-        Ok(etag) => finish(context, control, &reserved, &etag, link).await.map(|()| true),
+    match context
+        .state
+        .replace(
+            &key,
+            Bytes::from(serde_json::to_vec(&reserved)?),
+            JSON,
+            etag,
+        )
+        .await
+    {
+        Ok(etag) => finish(context, control, &reserved, &etag, link)
+            .await
+            .map(|()| true),
         Err(LakeError::Precondition(_)) => {
             remove(context, &staged_key).await;
             Ok(false)
@@ -69,12 +99,30 @@ pub async fn append(
 }
 
 /// Writes what is reserved and makes it the head. Another may do the same at the same time: the bytes are the same.
-async fn finish(context: &Context, control: &ControlId, head: &ChainHead, etag: &ETag, link: &ManifestLink) -> Result<(), FinalizerError> {
+async fn finish(
+    context: &Context,
+    control: &ControlId,
+    head: &ChainHead,
+    etag: &ETag,
+    link: &ManifestLink,
+) -> Result<(), FinalizerError> {
     let staged_key = state::staged_manifest(control, &link.sha256);
     let object = match context.state.get(&staged_key).await {
         Ok(object) => object,
         // The rival that finished it has cleaned up already; the head shows it.
-        Err(e) if e.is_not_found() && context.evidence.head(&context.reader.layout().manifest(&link.run_id, link.revision)).await.is_ok() => {
+        Err(e)
+            if e.is_not_found()
+                && context
+                    .evidence
+                    .head(
+                        &context
+                            .reader
+                            .layout()
+                            .manifest(&link.run_id, link.revision),
+                    )
+                    .await
+                    .is_ok() =>
+        {
             return move_head(context, control, head, etag, link).await;
         }
         Err(e) => return Err(e.into()),
@@ -82,18 +130,51 @@ async fn finish(context: &Context, control: &ControlId, head: &ChainHead, etag: 
     let staged: Staged = serde_json::from_slice(&object.bytes)?;
     let layout = context.reader.layout();
     if Sha256::of(&staged.envelope) != link.sha256 {
-        return Err(FinalizerError::Envelope(soxauto_evidence::EnvelopeError::Form(format!("{staged_key} is not what the head reserved"))));
+        return Err(FinalizerError::Envelope(
+            soxauto_evidence::EnvelopeError::Form(format!(
+                "{staged_key} is not what the head reserved"
+            )),
+        ));
     }
-    context.evidence.create(&layout.report(&link.run_id, link.revision), Bytes::from(staged.report), "text/html; charset=utf-8").await?;
-    context.evidence.create(&layout.manifest(&link.run_id, link.revision), Bytes::from(staged.envelope), JSON).await?;
+    context
+        .evidence
+        .create(
+            &layout.report(&link.run_id, link.revision),
+            Bytes::from(staged.report),
+            "text/html; charset=utf-8",
+        )
+        .await?;
+    context
+        .evidence
+        .create(
+            &layout.manifest(&link.run_id, link.revision),
+            Bytes::from(staged.envelope),
+            JSON,
+        )
+        .await?;
     move_head(context, control, head, etag, link).await?;
     remove(context, &staged_key).await;
     Ok(())
 }
 
-async fn move_head(context: &Context, control: &ControlId, head: &ChainHead, etag: &ETag, link: &ManifestLink) -> Result<(), FinalizerError> {
+async fn move_head(
+    context: &Context,
+    control: &ControlId,
+    head: &ChainHead,
+    etag: &ETag,
+    link: &ManifestLink,
+) -> Result<(), FinalizerError> {
     let appended = head.append(link)?;
-    match context.state.replace(&state::chain_head(control), Bytes::from(serde_json::to_vec(&appended)?), JSON, etag).await {
+    match context
+        .state
+        .replace(
+            &state::chain_head(control),
+            Bytes::from(serde_json::to_vec(&appended)?),
+            JSON,
+            etag,
+        )
+        .await
+    {
         // A rival moved it.
         Ok(_) | Err(LakeError::Precondition(_)) => Ok(()),
         Err(e) => Err(e.into()),

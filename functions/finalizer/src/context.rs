@@ -49,7 +49,8 @@ impl Settings {
         let stage = environment.parse::<Stage>("SOXAUTO_STAGE");
         let control = environment.parse::<ControlId>("SOXAUTO_CONTROL");
         let evidence_bucket = environment.require("SOXAUTO_EVIDENCE_BUCKET");
-        let evidence_prefix = environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
+        let evidence_prefix =
+            environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
         let state_bucket = environment.require("SOXAUTO_STATE_BUCKET");
         let receipts_queue_url = environment.require("SOXAUTO_RECEIPTS_QUEUE_URL");
         let signing_key = environment.require("SOXAUTO_SIGNING_KEY");
@@ -59,16 +60,27 @@ impl Settings {
             environment.problem("SOXAUTO_REDSHIFT_COPY_ROLE", "is not the ARN of a role");
         }
         let secret_arn = environment.optional("SOXAUTO_REDSHIFT_SECRET");
-        let compute = match (environment.optional("SOXAUTO_REDSHIFT_WORKGROUP"), environment.optional("SOXAUTO_REDSHIFT_CLUSTER")) {
+        let compute = match (
+            environment.optional("SOXAUTO_REDSHIFT_WORKGROUP"),
+            environment.optional("SOXAUTO_REDSHIFT_CLUSTER"),
+        ) {
             (Some(workgroup), None) => Some(Compute::Workgroup(workgroup)),
-            (None, Some(cluster)) => Some(Compute::Cluster { id: cluster, user: None }),
+            (None, Some(cluster)) => Some(Compute::Cluster {
+                id: cluster,
+                user: None,
+            }),
             _ => {
-                environment.problem("SOXAUTO_REDSHIFT_WORKGROUP", "or SOXAUTO_REDSHIFT_CLUSTER must be set, and not both");
+                environment.problem(
+                    "SOXAUTO_REDSHIFT_WORKGROUP",
+                    "or SOXAUTO_REDSHIFT_CLUSTER must be set, and not both",
+                );
                 None
             }
         };
         environment.check()?;
-        let unreachable = || ConfigurationInvalid { problems: Vec::new() };
+        let unreachable = || ConfigurationInvalid {
+            problems: Vec::new(),
+        };
         Ok(Self {
             stage: stage.value()?,
             control: control.value()?,
@@ -78,7 +90,11 @@ impl Settings {
             receipts_queue_url: receipts_queue_url.value()?,
             signing_key: signing_key.value()?,
             copy_role,
-            warehouse: WarehouseTarget { compute: compute.ok_or_else(unreachable)?, database: database.value()?, secret_arn },
+            warehouse: WarehouseTarget {
+                compute: compute.ok_or_else(unreachable)?,
+                database: database.value()?,
+                secret_arn,
+            },
         })
     }
 }
@@ -87,7 +103,10 @@ impl Settings {
 fn is_role_arn(text: &str) -> bool {
     text.starts_with("arn:")
         && text.contains(":role/")
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '-' | '_' | '+' | '=' | '.' | '@' | ','))
+        && text.chars().all(|c| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, ':' | '/' | '-' | '_' | '+' | '=' | '.' | '@' | ',')
+        })
 }
 
 /// How long things may take.
@@ -153,8 +172,14 @@ impl Context {
         let time_zone = match soxauto_catalog::load() {
             Ok(catalog) => catalog.time_zone,
             Err(problems) => {
-                let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                environment.problem("SOXAUTO_CONTROL", &format!("names a catalog with problems: {first}"));
+                let first = problems
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                environment.problem(
+                    "SOXAUTO_CONTROL",
+                    &format!("names a catalog with problems: {first}"),
+                );
                 environment.check()?;
                 TimeZone::UTC
             }
@@ -162,15 +187,22 @@ impl Context {
         let telemetry = Telemetry::init("finalizer", settings.stage);
         let clients = Clients::load().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let evidence: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3.clone(), &settings.evidence_bucket));
+        let evidence: Arc<dyn Lake> =
+            Arc::new(S3Lake::new(clients.s3.clone(), &settings.evidence_bucket));
         let state: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3, &settings.state_bucket));
         Ok(Self {
             timing: Timing::default(),
             receipts: Arc::new(SqsQueue::new(clients.sqs, &settings.receipts_queue_url)),
             leases: Leases::new(Arc::clone(&state), Arc::clone(&clock)),
-            reader: RunReader::new(Arc::clone(&evidence), Layout::new(&settings.evidence_prefix)),
+            reader: RunReader::new(
+                Arc::clone(&evidence),
+                Layout::new(&settings.evidence_prefix),
+            ),
             signer: Arc::new(KmsSigner::new(clients.kms, &settings.signing_key)),
-            warehouse: Arc::new(RedshiftWarehouse::new(clients.redshift, settings.warehouse.clone())),
+            warehouse: Arc::new(RedshiftWarehouse::new(
+                clients.redshift,
+                settings.warehouse.clone(),
+            )),
             evidence,
             state,
             clock,

@@ -1,7 +1,9 @@
 //! What can go wrong in the finalizer, each with its code.
 
 use lambda_runtime::Diagnostic;
-use soxauto_cloud::{lake::LakeError, lease::LeaseError, signer::SignerError, warehouse::WarehouseError};
+use soxauto_cloud::{
+    lake::LakeError, lease::LeaseError, signer::SignerError, warehouse::WarehouseError,
+};
 use soxauto_domain::{Code, IpeId, RunId};
 use soxauto_evidence::{ChainError, EnvelopeError, report::ReportError};
 use soxauto_runs::RunsError;
@@ -100,6 +102,9 @@ impl FinalizerError {
 impl From<FinalizerError> for Diagnostic {
     fn from(error: FinalizerError) -> Self {
         let code = error.code();
-        Self { error_type: code.as_str().to_owned(), error_message: format!("{error}. {}", code.remedy()) }
+        Self {
+            error_type: code.as_str().to_owned(),
+            error_message: format!("{error}. {}", code.remedy()),
+        }
     }
 }

@@ -44,16 +44,30 @@ impl Event {
         if event.get("schema").and_then(Value::as_str) == Some(SWEEP_SCHEMA) {
             return Ok(Self::Sweep);
         }
-        let records = event.get("Records").and_then(Value::as_array).ok_or_else(|| FinalizerError::Event("no Records".to_owned()))?;
-        records.iter().map(|record| notification(record, layout)).collect::<Result<_, _>>().map(Self::Receipts)
+        let records = event
+            .get("Records")
+            .and_then(Value::as_array)
+            .ok_or_else(|| FinalizerError::Event("no Records".to_owned()))?;
+        records
+            .iter()
+            .map(|record| notification(record, layout))
+            .collect::<Result<_, _>>()
+            .map(Self::Receipts)
     }
 }
 
 fn notification(record: &Value, layout: &Layout) -> Result<Notification, FinalizerError> {
     let text = |name: &str| {
-        record.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| FinalizerError::Event(format!("a record without {name}")))
+        record
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| FinalizerError::Event(format!("a record without {name}")))
     };
-    let count = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str).and_then(|c| c.parse().ok());
+    let count = record
+        .pointer("/attributes/ApproximateReceiveCount")
+        .and_then(Value::as_str)
+        .and_then(|c| c.parse().ok());
     Ok(Notification {
         message_id: text("messageId")?,
         receipt_handle: text("receiptHandle")?,
@@ -65,16 +79,27 @@ fn notification(record: &Value, layout: &Layout) -> Result<Notification, Finaliz
 /// The runs that an S3 notification is about. S3's test event and keys of others name none: they are ignored.
 fn runs(body: &str, layout: &Layout) -> BTreeSet<RunId> {
     let notification: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    let records = notification.get("Records").and_then(Value::as_array).cloned().unwrap_or_default();
+    let records = notification
+        .get("Records")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     records
         .iter()
         .filter_map(|record| record.pointer("/s3/object/key").and_then(Value::as_str))
         .filter_map(|key| {
             // S3 writes a space of a key as a plus sign, and other characters in percent form.
             let key = key.replace('+', " ");
-            let key = percent_encoding::percent_decode_str(&key).decode_utf8().ok()?.into_owned();
+            let key = percent_encoding::percent_decode_str(&key)
+                .decode_utf8()
+                .ok()?
+                .into_owned();
             match layout.parse(&key)? {
-                Object::Attempt(attempt, path) if path == layout::RECEIPT || path == layout::FAILURE => Some(attempt.run_id),
+                Object::Attempt(attempt, path)
+                    if path == layout::RECEIPT || path == layout::FAILURE =>
+                {
+                    Some(attempt.run_id)
+                }
                 _ => None,
             }
         })
@@ -106,14 +131,23 @@ mod tests {
         );
         let names: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["C-PG-1/2024-05-01/r1", "C-PG-1/2024-05-01/r2"]);
-        assert!(runs("{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}", &layout).is_empty());
+        assert!(
+            runs(
+                "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}",
+                &layout
+            )
+            .is_empty()
+        );
         assert!(runs("not json", &layout).is_empty());
     }
 
     #[test]
     fn other_events_are_refused() {
         let layout = Layout::new("");
-        assert!(matches!(Event::read(&json!({"schema": "soxauto.sweep/1"}), &layout), Ok(Event::Sweep)));
+        assert!(matches!(
+            Event::read(&json!({"schema": "soxauto.sweep/1"}), &layout),
+            Ok(Event::Sweep)
+        ));
         assert!(Event::read(&json!({}), &layout).is_err());
         assert!(Event::read(&json!({"Records": [{}]}), &layout).is_err());
     }

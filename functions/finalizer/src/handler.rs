@@ -29,7 +29,9 @@ pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Valu
     let span = tracing::info_span!("finalize", request_id = %event.context.request_id);
     async {
         match Event::read(&event.payload, context.reader.layout()) {
-            Ok(Event::Receipts(notifications)) => Ok(receipts(context, &notifications, deadline).await),
+            Ok(Event::Receipts(notifications)) => {
+                Ok(receipts(context, &notifications, deadline).await)
+            }
             Ok(Event::Sweep) => sweep::sweep(context, deadline).await,
             Err(e) => Err(e),
         }
@@ -42,18 +44,30 @@ pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Valu
 /// Looks once at each run of the batch; the messages of a run that could not be brought further come again.
 async fn receipts(context: &Context, notifications: &[Notification], deadline: Instant) -> Value {
     let mut failed: BTreeMap<&RunId, FinalizerError> = BTreeMap::new();
-    let runs: std::collections::BTreeSet<&RunId> = notifications.iter().flat_map(|n| &n.runs).collect();
+    let runs: std::collections::BTreeSet<&RunId> =
+        notifications.iter().flat_map(|n| &n.runs).collect();
     for run in runs {
-        if let Err(error) = run::advance(context, run, deadline).instrument(tracing::info_span!("run", run = %run)).await {
+        if let Err(error) = run::advance(context, run, deadline)
+            .instrument(tracing::info_span!("run", run = %run))
+            .await
+        {
             let code = error.code();
             tracing::error!(run = %run, code = code.as_str(), remedy = code.remedy(), "{error}");
             failed.insert(run, error);
         }
     }
     let mut failures = Vec::new();
-    for notification in notifications.iter().filter(|n| n.runs.iter().any(|run| failed.contains_key(run))) {
-        let after = Duration::from_secs(10) * 3u32.saturating_pow(notification.receive_count.saturating_sub(1).min(4));
-        if let Err(e) = context.receipts.change_visibility(&notification.receipt_handle, after).await {
+    for notification in notifications
+        .iter()
+        .filter(|n| n.runs.iter().any(|run| failed.contains_key(run)))
+    {
+        let after = Duration::from_secs(10)
+            * 3u32.saturating_pow(notification.receive_count.saturating_sub(1).min(4));
+        if let Err(e) = context
+            .receipts
+            .change_visibility(&notification.receipt_handle, after)
+            .await
+        {
             // The sweep looks at the run all the same.
             tracing::warn!("the message's visibility could not be changed: {e}");
         }

@@ -37,7 +37,11 @@ struct Pending<'a> {
 ///
 /// # Errors
 /// The first failure; what was loaded stays loaded and recorded.
-pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant) -> Result<(), FinalizerError> {
+pub async fn load_missing(
+    context: &Context,
+    facts: &RunFacts,
+    deadline: Instant,
+) -> Result<(), FinalizerError> {
     let pending: Vec<Pending<'_>> = facts
         .plan
         .ipes
@@ -45,7 +49,8 @@ pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant
         .zip(&facts.ipes)
         .filter_map(|(ipe, known)| {
             let (attempt, receipt) = known.deciding()?;
-            (receipt.state == IpeState::Passed && attempt.load.is_none()).then_some(Pending { ipe, receipt })
+            (receipt.state == IpeState::Passed && attempt.load.is_none())
+                .then_some(Pending { ipe, receipt })
         })
         .collect();
     if pending.is_empty() {
@@ -53,8 +58,11 @@ pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant
     }
     let schema = &facts.plan.control.warehouse_schema;
     prepare(context, schema, &pending, deadline).await?;
-    let outcomes: Vec<Result<(), FinalizerError>> =
-        stream::iter(&pending).map(|one| load(context, schema, one, deadline)).buffer_unordered(PARALLEL).collect().await;
+    let outcomes: Vec<Result<(), FinalizerError>> = stream::iter(&pending)
+        .map(|one| load(context, schema, one, deadline))
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await;
     let mut first = Ok(());
     for outcome in outcomes {
         if let Err(error) = outcome {
@@ -66,42 +74,86 @@ pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant
 }
 
 /// Makes schema, tables and views.
-async fn prepare(context: &Context, schema: &str, pending: &[Pending<'_>], deadline: Instant) -> Result<(), FinalizerError> {
-    let Some(first) = pending.first() else { return Ok(()) };
+async fn prepare(
+    context: &Context,
+    schema: &str,
+    pending: &[Pending<'_>],
+    deadline: Instant,
+) -> Result<(), FinalizerError> {
+    let Some(first) = pending.first() else {
+        return Ok(());
+    };
     let mut ddl = sql::create_runs(schema);
-    ddl.extend(pending.iter().flat_map(|one| sql::create_ipe(schema, one.ipe)));
+    ddl.extend(
+        pending
+            .iter()
+            .flat_map(|one| sql::create_ipe(schema, one.ipe)),
+    );
     for batch in ddl.chunks(BATCH) {
         let statements: Vec<Statement> = batch.iter().map(Statement::new).collect();
         transaction(context, &statements, deadline)
             .await
-            .map_err(|source| FinalizerError::Load { ipe: first.ipe.id.clone(), source })?;
+            .map_err(|source| FinalizerError::Load {
+                ipe: first.ipe.id.clone(),
+                source,
+            })?;
     }
     Ok(())
 }
 
-async fn load(context: &Context, schema: &str, pending: &Pending<'_>, deadline: Instant) -> Result<(), FinalizerError> {
+async fn load(
+    context: &Context,
+    schema: &str,
+    pending: &Pending<'_>,
+    deadline: Instant,
+) -> Result<(), FinalizerError> {
     let Pending { ipe, receipt } = pending;
-    let failed = |source| FinalizerError::Load { ipe: ipe.id.clone(), source };
-    let attempt = Attempt { run_id: receipt.run_id.clone(), ipe_id: receipt.ipe_id.clone(), number: receipt.attempt };
+    let failed = |source| FinalizerError::Load {
+        ipe: ipe.id.clone(),
+        source,
+    };
+    let attempt = Attempt {
+        run_id: receipt.run_id.clone(),
+        ipe_id: receipt.ipe_id.clone(),
+        number: receipt.attempt,
+    };
     let target = sql::table(schema, &ipe.table);
     let mut statements = vec![sql::delete_run(&target, &receipt.run_id)];
     if let Some(url) = copy_manifest(context, receipt, &attempt).await? {
-        statements.push(sql::copy(&target, &url, context.settings.copy_role.as_deref()));
+        statements.push(sql::copy(
+            &target,
+            &url,
+            context.settings.copy_role.as_deref(),
+        ));
     }
     statements.push(sql::assert_tie_out(&target, ipe, receipt));
-    statements.push(sql::select_totals(&target, &ipe.completeness.totals, &receipt.run_id));
+    statements.push(sql::select_totals(
+        &target,
+        &ipe.completeness.totals,
+        &receipt.run_id,
+    ));
     let statements: Vec<Statement> = statements.into_iter().map(Statement::new).collect();
     let started = Instant::now();
     let result = match transaction(context, &statements, deadline).await {
         Ok(result) => result,
         Err(WarehouseError::Statement { message, .. }) if message.contains(TIE_OUT) => {
-            return Err(FinalizerError::TieOut { ipe: ipe.id.clone(), message });
+            return Err(FinalizerError::TieOut {
+                ipe: ipe.id.clone(),
+                message,
+            });
         }
         Err(source) => return Err(failed(source)),
     };
     let record = record(context, ipe, receipt, &result, schema).await?;
     let bytes = Bytes::from(serde_json::to_vec_pretty(&record)?);
-    context.evidence.create(&context.reader.layout().file(&attempt, layout::LOAD), bytes, JSON).await?;
+    context
+        .evidence
+        .create(
+            &context.reader.layout().file(&attempt, layout::LOAD),
+            bytes,
+            JSON,
+        )
+        .await?;
     context.telemetry.emit(&events::LoadCommitted {
         run_id: &receipt.run_id,
         ipe_id: &ipe.id,
@@ -113,7 +165,11 @@ async fn load(context: &Context, schema: &str, pending: &Pending<'_>, deadline: 
 }
 
 /// Writes the list of parts that COPY reads; `None` for an extract without parts.
-async fn copy_manifest(context: &Context, receipt: &Receipt, attempt: &Attempt) -> Result<Option<String>, FinalizerError> {
+async fn copy_manifest(
+    context: &Context,
+    receipt: &Receipt,
+    attempt: &Attempt,
+) -> Result<Option<String>, FinalizerError> {
     let bucket = &context.settings.evidence_bucket;
     let entries: Vec<_> = receipt
         .files
@@ -130,7 +186,10 @@ async fn copy_manifest(context: &Context, receipt: &Receipt, attempt: &Attempt) 
     let key = state::copy_manifest(&attempt.run_id, &attempt.ipe_id, attempt.number);
     let bytes = Bytes::from(serde_json::to_vec(&json!({"entries": entries}))?);
     context.state.create(&key, bytes, JSON).await?;
-    Ok(Some(format!("s3://{}/{key}", context.settings.state_bucket)))
+    Ok(Some(format!(
+        "s3://{}/{key}",
+        context.settings.state_bucket
+    )))
 }
 
 /// Reads what the warehouse says that it holds.
@@ -141,18 +200,40 @@ async fn record(
     result: &TransactionResult,
     schema: &str,
 ) -> Result<LoadRecord, FinalizerError> {
-    let missing = |what: &str| FinalizerError::Answer { ipe: ipe.id.clone(), missing: what.to_owned() };
+    let missing = |what: &str| FinalizerError::Answer {
+        ipe: ipe.id.clone(),
+        missing: what.to_owned(),
+    };
     let last = result.statements.last().ok_or_else(|| missing("result"))?;
-    let rows = context.warehouse.rows(&last.id).await.map_err(|source| FinalizerError::Load { ipe: ipe.id.clone(), source })?;
-    let [values] = rows.rows.as_slice() else { return Err(missing("single row")) };
+    let rows = context
+        .warehouse
+        .rows(&last.id)
+        .await
+        .map_err(|source| FinalizerError::Load {
+            ipe: ipe.id.clone(),
+            source,
+        })?;
+    let [values] = rows.rows.as_slice() else {
+        return Err(missing("single row"));
+    };
     let value = |name: &str| -> Result<Option<String>, FinalizerError> {
-        let index = rows.columns.iter().position(|c| c.eq_ignore_ascii_case(name)).ok_or_else(|| missing(name))?;
+        let index = rows
+            .columns
+            .iter()
+            .position(|c| c.eq_ignore_ascii_case(name))
+            .ok_or_else(|| missing(name))?;
         values.get(index).cloned().ok_or_else(|| missing(name))
     };
-    let loaded_rows = value("loaded_rows")?.and_then(|text| text.parse().ok()).ok_or_else(|| missing("loaded_rows"))?;
+    let loaded_rows = value("loaded_rows")?
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| missing("loaded_rows"))?;
     let mut totals = Vec::new();
     for (i, total) in ipe.completeness.totals.iter().enumerate() {
-        totals.push(LoadedTotal { column: total.column.clone(), function: total.function, value: value(&format!("total_{i}"))? });
+        totals.push(LoadedTotal {
+            column: total.column.clone(),
+            function: total.function,
+            value: value(&format!("total_{i}"))?,
+        });
     }
     Ok(LoadRecord {
         schema: LoadSchema,
@@ -168,15 +249,34 @@ async fn record(
 }
 
 /// Runs one transaction. The statements are idempotent, so one that failed for a passing reason is tried again.
-pub(crate) async fn transaction(context: &Context, statements: &[Statement], deadline: Instant) -> Result<TransactionResult, WarehouseError> {
+pub(crate) async fn transaction(
+    context: &Context,
+    statements: &[Statement],
+    deadline: Instant,
+) -> Result<TransactionResult, WarehouseError> {
     let mut tries = 0u32;
     loop {
         tries += 1;
         // The token lets the service see a repeated request; a new try is a new request.
-        let token = Sha256::of(format!("{}/{tries}/{}", context.clock.now(), statements.iter().map(|s| s.sql.as_str()).collect::<String>()));
+        let token = Sha256::of(format!(
+            "{}/{tries}/{}",
+            context.clock.now(),
+            statements
+                .iter()
+                .map(|s| s.sql.as_str())
+                .collect::<String>()
+        ));
         let left = deadline.saturating_duration_since(Instant::now());
-        match context.warehouse.transaction(statements, &token.to_string(), Deadline::after(left)).await {
-            Err(e) if tries < 4 && (e.is_transient() || is_conflict(&e)) && left > Duration::from_secs(10) => {
+        match context
+            .warehouse
+            .transaction(statements, &token.to_string(), Deadline::after(left))
+            .await
+        {
+            Err(e)
+                if tries < 4
+                    && (e.is_transient() || is_conflict(&e))
+                    && left > Duration::from_secs(10) =>
+            {
                 tracing::warn!(tries, "the transaction is tried again: {e}");
                 tokio::time::sleep(Duration::from_millis(250) * 4u32.pow(tries)).await;
             }

@@ -21,12 +21,26 @@ pub async fn publish(
 ) -> Result<(), FinalizerError> {
     let schema = &facts.plan.control.warehouse_schema;
     let now = context.clock.now().to_zoned(TimeZone::UTC).datetime();
-    let published_at = now.round(Unit::Microsecond).unwrap_or(now).to_string().replace('T', " ");
+    let published_at = now
+        .round(Unit::Microsecond)
+        .unwrap_or(now)
+        .to_string()
+        .replace('T', " ");
     let mut statements = sql::create_runs(schema);
-    statements.extend(sql::publish(schema, &link.run_id, link.revision, state.as_str(), &link.sha256.to_string(), &published_at));
+    statements.extend(sql::publish(
+        schema,
+        &link.run_id,
+        link.revision,
+        state.as_str(),
+        &link.sha256.to_string(),
+        &published_at,
+    ));
     let statements: Vec<Statement> = statements.into_iter().map(Statement::new).collect();
     transaction(context, &statements, deadline)
         .await
-        .map_err(|source| FinalizerError::Publish { run: link.run_id.clone(), source })?;
+        .map_err(|source| FinalizerError::Publish {
+            run: link.run_id.clone(),
+            source,
+        })?;
     Ok(())
 }

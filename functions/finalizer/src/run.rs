@@ -11,7 +11,11 @@ use crate::{close, context::Context, error::FinalizerError, load};
 ///
 /// # Errors
 /// [`FinalizerError`]; what was done stays done, and the next call continues.
-pub async fn advance(context: &Context, run: &RunId, deadline: Instant) -> Result<Option<RunState>, FinalizerError> {
+pub async fn advance(
+    context: &Context,
+    run: &RunId,
+    deadline: Instant,
+) -> Result<Option<RunState>, FinalizerError> {
     let mut lease = acquire(context, run, deadline).await?;
     let outcome = alive(context, &mut lease, advance_alone(context, run, deadline)).await;
     if let Err(e) = lease.release().await {
@@ -21,7 +25,11 @@ pub async fn advance(context: &Context, run: &RunId, deadline: Instant) -> Resul
     outcome
 }
 
-async fn advance_alone(context: &Context, run: &RunId, deadline: Instant) -> Result<Option<RunState>, FinalizerError> {
+async fn advance_alone(
+    context: &Context,
+    run: &RunId,
+    deadline: Instant,
+) -> Result<Option<RunState>, FinalizerError> {
     let Some(facts) = context.reader.facts(run).await? else {
         tracing::warn!("there is no plan: the folder is not a run");
         return Ok(None);
@@ -35,25 +43,43 @@ async fn advance_alone(context: &Context, run: &RunId, deadline: Instant) -> Res
     match loaded {
         Ok(()) => {}
         // At its deadline the run is closed with what is there, and the manifest says what is missing.
-        Err(e) if past_deadline => tracing::error!(code = e.code().as_str(), "closed without a load: {e}"),
+        Err(e) if past_deadline => {
+            tracing::error!(code = e.code().as_str(), "closed without a load: {e}")
+        }
         Err(e) => return Err(e),
     }
-    close::close(context, &facts, past_deadline, deadline).await.map(Some)
+    close::close(context, &facts, past_deadline, deadline)
+        .await
+        .map(Some)
 }
 
 /// Waits for the lease: the rival that holds it may have looked before this call's receipt was there.
-async fn acquire(context: &Context, run: &RunId, deadline: Instant) -> Result<Lease, FinalizerError> {
+async fn acquire(
+    context: &Context,
+    run: &RunId,
+    deadline: Instant,
+) -> Result<Lease, FinalizerError> {
     let owner = format!("finalizer/{}", context.clock.now());
     loop {
-        match context.leases.acquire(&state::run_lease(run), &owner, context.timing.lease).await {
-            Err(LeaseError::Held { .. }) if Instant::now() + context.timing.wait < deadline => tokio::time::sleep(context.timing.wait).await,
+        match context
+            .leases
+            .acquire(&state::run_lease(run), &owner, context.timing.lease)
+            .await
+        {
+            Err(LeaseError::Held { .. }) if Instant::now() + context.timing.wait < deadline => {
+                tokio::time::sleep(context.timing.wait).await
+            }
             other => return Ok(other?),
         }
     }
 }
 
 /// Runs `work` while renewing the lease; ends it when the lease is lost.
-async fn alive<T>(context: &Context, lease: &mut Lease, work: impl Future<Output = Result<T, FinalizerError>>) -> Result<T, FinalizerError> {
+async fn alive<T>(
+    context: &Context,
+    lease: &mut Lease,
+    work: impl Future<Output = Result<T, FinalizerError>>,
+) -> Result<T, FinalizerError> {
     let beats = async {
         loop {
             tokio::time::sleep(context.timing.beat).await;

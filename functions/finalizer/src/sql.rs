@@ -50,13 +50,22 @@ pub fn create_runs(schema: &str) -> Vec<String> {
 pub fn create_ipe(schema: &str, ipe: &PlannedIpe) -> Vec<String> {
     let mut columns: Vec<String> = ipe.columns.iter().map(column).collect();
     columns.extend(
-        ["\"_run_id\" VARCHAR(100) NOT NULL", "\"_ipe_id\" VARCHAR(40) NOT NULL", "\"_cutoff_date\" DATE NOT NULL",
-         "\"_extracted_at\" TIMESTAMP NOT NULL", "\"_row_number\" BIGINT NOT NULL"]
+        [
+            "\"_run_id\" VARCHAR(100) NOT NULL",
+            "\"_ipe_id\" VARCHAR(40) NOT NULL",
+            "\"_cutoff_date\" DATE NOT NULL",
+            "\"_extracted_at\" TIMESTAMP NOT NULL",
+            "\"_row_number\" BIGINT NOT NULL",
+        ]
         .map(str::to_owned),
     );
     let runs = table(schema, RUNS_TABLE);
     vec![
-        format!("CREATE TABLE IF NOT EXISTS {} ({})", table(schema, &ipe.table), columns.join(", ")),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} ({})",
+            table(schema, &ipe.table),
+            columns.join(", ")
+        ),
         format!(
             "CREATE OR REPLACE VIEW {} AS SELECT d.* FROM {} d WHERE d.\"_run_id\" IN (SELECT r.run_id FROM {runs} r \
              WHERE r.state = 'complete' AND r.run_number = (SELECT MAX(n.run_number) FROM {runs} n \
@@ -69,20 +78,30 @@ pub fn create_ipe(schema: &str, ipe: &PlannedIpe) -> Vec<String> {
 
 fn column(contract: &ColumnContract) -> String {
     let null = if contract.nullable { "" } else { " NOT NULL" };
-    format!("{} {}{null}", identifier(&contract.name), contract.sql_type.redshift())
+    format!(
+        "{} {}{null}",
+        identifier(&contract.name),
+        contract.sql_type.redshift()
+    )
 }
 
 /// Takes away what an earlier try of this run has loaded.
 #[must_use]
 pub fn delete_run(target: &str, run: &RunId) -> String {
-    format!("DELETE FROM {target} WHERE \"_run_id\" = {}", text(&run.to_string()))
+    format!(
+        "DELETE FROM {target} WHERE \"_run_id\" = {}",
+        text(&run.to_string())
+    )
 }
 
 /// Loads the parts of a COPY manifest.
 #[must_use]
 pub fn copy(target: &str, manifest_url: &str, role: Option<&str>) -> String {
     let role = role.map_or_else(|| "default".to_owned(), text);
-    format!("COPY {target} FROM {} IAM_ROLE {role} FORMAT AS PARQUET MANIFEST", text(manifest_url))
+    format!(
+        "COPY {target} FROM {} IAM_ROLE {role} FORMAT AS PARQUET MANIFEST",
+        text(manifest_url)
+    )
 }
 
 /// Fails the transaction unless count and totals of the loaded rows are the receipt's.
@@ -92,10 +111,27 @@ pub fn copy(target: &str, manifest_url: &str, role: Option<&str>) -> String {
 #[must_use]
 pub fn assert_tie_out(target: &str, ipe: &PlannedIpe, receipt: &Receipt) -> String {
     let mut conditions = vec![format!("COUNT(*) = {}", receipt.counts.parquet)];
-    conditions.extend(receipt.control_totals.iter().map(|total| condition(ipe, total)));
-    let totals: Vec<String> =
-        receipt.control_totals.iter().map(|total| format!("' {} '||COALESCE(CAST({} AS VARCHAR), 'null')", total.function.as_str(), aggregate(total.function, &total.column))).collect();
-    let found = std::iter::once("CAST(COUNT(*) AS VARCHAR)".to_owned()).chain(totals).collect::<Vec<_>>().join("||");
+    conditions.extend(
+        receipt
+            .control_totals
+            .iter()
+            .map(|total| condition(ipe, total)),
+    );
+    let totals: Vec<String> = receipt
+        .control_totals
+        .iter()
+        .map(|total| {
+            format!(
+                "' {} '||COALESCE(CAST({} AS VARCHAR), 'null')",
+                total.function.as_str(),
+                aggregate(total.function, &total.column)
+            )
+        })
+        .collect();
+    let found = std::iter::once("CAST(COUNT(*) AS VARCHAR)".to_owned())
+        .chain(totals)
+        .collect::<Vec<_>>()
+        .join("||");
     format!(
         "SELECT CAST(CASE WHEN {} THEN '1' ELSE {}||{found} END AS INTEGER) AS tied_out FROM {target} WHERE \"_run_id\" = {}",
         conditions.join(" AND "),
@@ -106,7 +142,9 @@ pub fn assert_tie_out(target: &str, ipe: &PlannedIpe, receipt: &Receipt) -> Stri
 
 fn condition(ipe: &PlannedIpe, total: &ControlTotal) -> String {
     let aggregate = aggregate(total.function, &total.column);
-    let Some(expected) = &total.extracted else { return format!("{aggregate} IS NULL") };
+    let Some(expected) = &total.extracted else {
+        return format!("{aggregate} IS NULL");
+    };
     let contract = ipe.columns.iter().find(|c| c.name == total.column);
     let sql_type = match contract.map(|c| (c.sql_type, c.sql_type.scale())) {
         Some((_, Some(scale))) => format!("DECIMAL(38,{scale})"),
@@ -114,7 +152,10 @@ fn condition(ipe: &PlannedIpe, total: &ControlTotal) -> String {
         // Not a column of the contract: no value can be equal.
         None => return "1 = 0".to_owned(),
     };
-    format!("{aggregate} = CAST({} AS {sql_type})", text(&expected.replace('T', " ")))
+    format!(
+        "{aggregate} = CAST({} AS {sql_type})",
+        text(&expected.replace('T', " "))
+    )
 }
 
 fn aggregate(function: TotalFunction, column: &str) -> String {
@@ -130,13 +171,29 @@ fn aggregate(function: TotalFunction, column: &str) -> String {
 #[must_use]
 pub fn select_totals(target: &str, totals: &[Total], run: &RunId) -> String {
     let mut columns = vec!["CAST(COUNT(*) AS VARCHAR) AS loaded_rows".to_owned()];
-    columns.extend(totals.iter().enumerate().map(|(i, t)| format!("CAST({} AS VARCHAR) AS total_{i}", aggregate(t.function, &t.column))));
-    format!("SELECT {} FROM {target} WHERE \"_run_id\" = {}", columns.join(", "), text(&run.to_string()))
+    columns.extend(totals.iter().enumerate().map(|(i, t)| {
+        format!(
+            "CAST({} AS VARCHAR) AS total_{i}",
+            aggregate(t.function, &t.column)
+        )
+    }));
+    format!(
+        "SELECT {} FROM {target} WHERE \"_run_id\" = {}",
+        columns.join(", "),
+        text(&run.to_string())
+    )
 }
 
 /// Replaces the run's row in the table of runs.
 #[must_use]
-pub fn publish(schema: &str, run: &RunId, revision: u32, state: &str, manifest_sha256: &str, published_at: &str) -> Vec<String> {
+pub fn publish(
+    schema: &str,
+    run: &RunId,
+    revision: u32,
+    state: &str,
+    manifest_sha256: &str,
+    published_at: &str,
+) -> Vec<String> {
     let runs = table(schema, RUNS_TABLE);
     let id = text(&run.to_string());
     vec![

@@ -24,12 +24,17 @@ pub async fn of_run(context: &Context, facts: &RunFacts) -> Result<Vec<Subject>,
     let mut subjects = Vec::with_capacity(facts.objects.len());
     for (name, size) in &facts.objects {
         let key = format!("{folder}{name}");
-        if matches!(context.reader.layout().parse(&key), Some(Object::Manifest(..))) {
+        if matches!(
+            context.reader.layout().parse(&key),
+            Some(Object::Manifest(..))
+        ) {
             continue;
         }
         match known.get(name.as_str()) {
             // A size that differs would be a lie of one of the two: then the bytes decide.
-            Some((known_size, digest)) if known_size == size => subjects.push(subject(name, *size, *digest)),
+            Some((known_size, digest)) if known_size == size => {
+                subjects.push(subject(name, *size, *digest))
+            }
             _ => {
                 let (size, digest) = read(context, &key).await?;
                 subjects.push(subject(name, size, digest));
@@ -42,10 +47,15 @@ pub async fn of_run(context: &Context, facts: &RunFacts) -> Result<Vec<Subject>,
 fn known(layout: &Layout, facts: &RunFacts) -> BTreeMap<String, (u64, Sha256)> {
     let run = &facts.plan.run_id;
     let folder = layout.run_folder(run);
-    let mut known = BTreeMap::from([("plan.json".to_owned(), (facts.plan_size, facts.plan_sha256))]);
+    let mut known =
+        BTreeMap::from([("plan.json".to_owned(), (facts.plan_size, facts.plan_sha256))]);
     for ipe in &facts.ipes {
         for attempt in &ipe.attempts {
-            let place = layout::Attempt { run_id: run.clone(), ipe_id: ipe.id.clone(), number: attempt.number };
+            let place = layout::Attempt {
+                run_id: run.clone(),
+                ipe_id: ipe.id.clone(),
+                number: attempt.number,
+            };
             let mut add = |path: &str, size: u64, sha256: Sha256| {
                 let key = layout.file(&place, path);
                 if let Some(name) = key.strip_prefix(&folder) {

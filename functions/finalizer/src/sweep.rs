@@ -57,10 +57,14 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
 /// Whether the current month's run should be there and is not.
 async fn look_for_month(context: &Context) -> Result<bool, FinalizerError> {
     let now = context.clock.now();
-    let due = now.saturating_sub(MISSING_AFTER_HOURS.hours()).unwrap_or(now);
+    let due = now
+        .saturating_sub(MISSING_AFTER_HOURS.hours())
+        .unwrap_or(now);
     let cutoff = Cutoff::current(due, &context.time_zone)?;
     let control = &context.settings.control;
     let missing = context.reader.latest(control, cutoff).await?.is_none();
-    context.telemetry.emit(&events::MonthMissing { control, missing });
+    context
+        .telemetry
+        .emit(&events::MonthMissing { control, missing });
     Ok(missing)
 }

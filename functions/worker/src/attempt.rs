@@ -36,7 +36,10 @@ pub struct AttemptRecord<'a> {
 /// The program that writes receipts.
 #[must_use]
 pub fn software() -> Software {
-    Software { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    Software {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
 }
 
 /// Writes evidence files in an attempt's folder, remembering what was written.
@@ -48,15 +51,32 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    async fn write(&mut self, path: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), WorkerError> {
-        let record = FileRecord { path: path.to_owned(), size: bytes.len() as u64, sha256: Sha256::of(&bytes), rows: None };
-        self.lake.create(&self.layout.file(self.attempt, path), Bytes::from(bytes), content_type).await?;
+    async fn write(
+        &mut self,
+        path: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), WorkerError> {
+        let record = FileRecord {
+            path: path.to_owned(),
+            size: bytes.len() as u64,
+            sha256: Sha256::of(&bytes),
+            rows: None,
+        };
+        self.lake
+            .create(
+                &self.layout.file(self.attempt, path),
+                Bytes::from(bytes),
+                content_type,
+            )
+            .await?;
         self.files.push(record);
         Ok(())
     }
 
     async fn json(&mut self, path: &str, value: &impl Serialize) -> Result<(), WorkerError> {
-        self.write(path, JSON, serde_json::to_vec_pretty(value)?).await
+        self.write(path, JSON, serde_json::to_vec_pretty(value)?)
+            .await
     }
 }
 
@@ -74,10 +94,25 @@ pub async fn commit(
     journal: &Journal,
     finished_at: Timestamp,
 ) -> Result<Receipt, WorkerError> {
-    let state = if extracted.passed() { IpeState::Passed } else { IpeState::Rejected };
+    let state = if extracted.passed() {
+        IpeState::Passed
+    } else {
+        IpeState::Rejected
+    };
     let AttemptRecord { attempt, ipe, .. } = record;
-    let mut folder = Folder { lake, layout, attempt, files: Vec::new() };
-    folder.write("query.sql", "application/sql", ipe.extraction.sql.clone().into_bytes()).await?;
+    let mut folder = Folder {
+        lake,
+        layout,
+        attempt,
+        files: Vec::new(),
+    };
+    folder
+        .write(
+            "query.sql",
+            "application/sql",
+            ipe.extraction.sql.clone().into_bytes(),
+        )
+        .await?;
     let parameters = json!({
         "extraction": ipe.extraction.parameters,
         "completeness": {"sql": ipe.completeness.query.sql, "parameters": ipe.completeness.query.parameters},
@@ -85,10 +120,19 @@ pub async fn commit(
         "negative": {"changed": ipe.negative.parameter, "change": ipe.negative.change, "parameters": ipe.negative.query.parameters},
     });
     folder.json("parameters.json", &parameters).await?;
-    folder.write("sample.csv", "text/csv; charset=utf-8", std::mem::take(&mut extracted.sample_csv)).await?;
+    folder
+        .write(
+            "sample.csv",
+            "text/csv; charset=utf-8",
+            std::mem::take(&mut extracted.sample_csv),
+        )
+        .await?;
     folder.json("checks.json", &extracted.checks).await?;
-    let columns: Vec<_> =
-        extracted.columns.iter().map(|c| json!({"name": c.name, "type": c.sql_type.to_string(), "nullable": c.nullable})).collect();
+    let columns: Vec<_> = extracted
+        .columns
+        .iter()
+        .map(|c| json!({"name": c.name, "type": c.sql_type.to_string(), "nullable": c.nullable}))
+        .collect();
     let summary = json!({
         "ipe": ipe.id,
         "title": ipe.title,
@@ -101,8 +145,17 @@ pub async fn commit(
         "timings": extracted.timings,
     });
     folder.json("summary.json", &summary).await?;
-    journal.note("commit", json!({"state": state, "parts": extracted.files.len()}));
-    folder.write("log.jsonl", "application/x-ndjson", journal.lines().into_bytes()).await?;
+    journal.note(
+        "commit",
+        json!({"state": state, "parts": extracted.files.len()}),
+    );
+    folder
+        .write(
+            "log.jsonl",
+            "application/x-ndjson",
+            journal.lines().into_bytes(),
+        )
+        .await?;
     extracted.complete_uploads().await?;
     let mut files = folder.files;
     files.append(&mut extracted.files);
@@ -118,7 +171,10 @@ pub async fn commit(
         finished_at,
         extracted_at: record.extracted_at,
         source: extracted.identity.clone(),
-        query: QueryRecord { sha256: ipe.extraction.sha256, parameters: ipe.extraction.parameters.clone() },
+        query: QueryRecord {
+            sha256: ipe.extraction.sha256,
+            parameters: ipe.extraction.parameters.clone(),
+        },
         counts: extracted.counts,
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
@@ -126,7 +182,12 @@ pub async fn commit(
         software: software(),
         worker: record.worker.clone(),
     };
-    lake.create(&layout.file(attempt, layout::RECEIPT), Bytes::from(serde_json::to_vec_pretty(&receipt)?), JSON).await?;
+    lake.create(
+        &layout.file(attempt, layout::RECEIPT),
+        Bytes::from(serde_json::to_vec_pretty(&receipt)?),
+        JSON,
+    )
+    .await?;
     Ok(receipt)
 }
 
@@ -158,6 +219,11 @@ pub async fn record_failure(
         software: software(),
         worker,
     };
-    lake.create(&layout.file(attempt, layout::FAILURE), Bytes::from(serde_json::to_vec_pretty(&failure)?), JSON).await?;
+    lake.create(
+        &layout.file(attempt, layout::FAILURE),
+        Bytes::from(serde_json::to_vec_pretty(&failure)?),
+        JSON,
+    )
+    .await?;
     Ok(())
 }

@@ -43,7 +43,8 @@ impl Settings {
     pub fn read(environment: &mut Environment) -> Result<Self, ConfigurationInvalid> {
         let stage = environment.parse::<Stage>("SOXAUTO_STAGE");
         let evidence_bucket = environment.require("SOXAUTO_EVIDENCE_BUCKET");
-        let evidence_prefix = environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
+        let evidence_prefix =
+            environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
         let state_bucket = environment.require("SOXAUTO_STATE_BUCKET");
         let jobs_queue_url = environment.require("SOXAUTO_JOBS_QUEUE_URL");
         let source_secret = environment.require("SOXAUTO_SOURCE_SECRET");
@@ -119,14 +120,21 @@ impl Context {
         let telemetry = Telemetry::init("worker", settings.stage);
         let clients = Clients::load().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let evidence: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3.clone(), &settings.evidence_bucket));
+        let evidence: Arc<dyn Lake> =
+            Arc::new(S3Lake::new(clients.s3.clone(), &settings.evidence_bucket));
         let state: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3, &settings.state_bucket));
         Ok(Self {
             timing: Timing::default(),
             jobs: Arc::new(SqsQueue::new(clients.sqs, &settings.jobs_queue_url)),
             leases: Leases::new(state, Arc::clone(&clock)),
-            reader: RunReader::new(Arc::clone(&evidence), Layout::new(&settings.evidence_prefix)),
-            secret: CachedSecret::new(Arc::new(SecretsManager::new(clients.secrets)), settings.source_secret.clone()),
+            reader: RunReader::new(
+                Arc::clone(&evidence),
+                Layout::new(&settings.evidence_prefix),
+            ),
+            secret: CachedSecret::new(
+                Arc::new(SecretsManager::new(clients.secrets)),
+                settings.source_secret.clone(),
+            ),
             driver: Arc::new(TiberiusDriver::new()),
             evidence,
             clock,

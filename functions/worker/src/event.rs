@@ -19,7 +19,11 @@ impl Delivery {
     /// Reads a record; a count that is missing is taken as the first delivery.
     #[must_use]
     pub fn read(record: SqsMessage) -> Self {
-        let receive_count = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+        let receive_count = record
+            .attributes
+            .get("ApproximateReceiveCount")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1);
         Self {
             message_id: record.message_id.unwrap_or_default(),
             receipt_handle: record.receipt_handle.unwrap_or_default(),

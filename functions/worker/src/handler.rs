@@ -18,18 +18,27 @@ use crate::{
 ///
 /// # Errors
 /// Never: every failure is reported by message.
-pub async fn handle(context: &Context, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, lambda_runtime::Error> {
+pub async fn handle(
+    context: &Context,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, lambda_runtime::Error> {
     let left = Duration::from_millis(event.context.deadline.saturating_sub(now_ms(context)));
     let invocation = Invocation {
         request_id: event.context.request_id.clone(),
-        function: format!("{}:{}", event.context.env_config.function_name, event.context.env_config.version),
+        function: format!(
+            "{}:{}",
+            event.context.env_config.function_name, event.context.env_config.version
+        ),
         deadline: Instant::now() + left.saturating_sub(context.timing.reserve.min(left / 4)),
     };
     let mut failures = Vec::new();
     for record in event.payload.records {
         let delivery = Delivery::read(record);
         let span = tracing::info_span!("job", request_id = %invocation.request_id, message_id = %delivery.message_id, receive_count = delivery.receive_count);
-        if let Err(error) = job::run(context, &invocation, &delivery).instrument(span.clone()).await {
+        if let Err(error) = job::run(context, &invocation, &delivery)
+            .instrument(span.clone())
+            .await
+        {
             give_back(context, &delivery, &error).instrument(span).await;
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = delivery.message_id;
@@ -45,8 +54,17 @@ pub async fn handle(context: &Context, event: LambdaEvent<SqsEvent>) -> Result<S
 async fn give_back(context: &Context, delivery: &Delivery, error: &WorkerError) {
     let code = error.code();
     let after = delay(error, delivery.receive_count, context);
-    tracing::error!(code = code.as_str(), remedy = code.remedy(), again_in_seconds = after.as_secs(), "{error}");
-    if let Err(e) = context.jobs.change_visibility(&delivery.receipt_handle, after).await {
+    tracing::error!(
+        code = code.as_str(),
+        remedy = code.remedy(),
+        again_in_seconds = after.as_secs(),
+        "{error}"
+    );
+    if let Err(e) = context
+        .jobs
+        .change_visibility(&delivery.receipt_handle, after)
+        .await
+    {
         // The message comes back by itself when its visibility ends.
         tracing::warn!("the message's visibility could not be changed: {e}");
     }
@@ -58,7 +76,9 @@ fn delay(error: &WorkerError, receive_count: u32, context: &Context) -> Duration
     match (error.retry(), error.code()) {
         (_, Code::LeaseHeld) => context.timing.visibility,
         (Retry::Fatal, _) => Duration::ZERO,
-        (Retry::Here | Retry::Queue, _) => Duration::from_secs(10) * 3u32.saturating_pow(receive_count.saturating_sub(1).min(4)),
+        (Retry::Here | Retry::Queue, _) => {
+            Duration::from_secs(10) * 3u32.saturating_pow(receive_count.saturating_sub(1).min(4))
+        }
     }
 }
 

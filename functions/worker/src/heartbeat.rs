@@ -28,7 +28,11 @@ pub async fn alive<T>(
                 Err(e) => tracing::warn!("the lease could not be renewed: {e}"),
             }
             if extended.elapsed() >= context.timing.visibility / 4 {
-                match context.jobs.change_visibility(receipt_handle, context.timing.visibility).await {
+                match context
+                    .jobs
+                    .change_visibility(receipt_handle, context.timing.visibility)
+                    .await
+                {
                     Ok(()) => extended = Instant::now(),
                     Err(e) => tracing::warn!("the message's visibility could not be extended: {e}"),
                 }

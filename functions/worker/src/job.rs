@@ -9,7 +9,9 @@ use soxauto_domain::{
     layout::{Attempt, state},
     receipt::WorkerRecord,
 };
-use soxauto_extract::{ConnectionSettings, Extracted, Extraction, Limits, Options, Progress as _, extract};
+use soxauto_extract::{
+    ConnectionSettings, Extracted, Extraction, Limits, Options, Progress as _, extract,
+};
 
 use crate::{
     attempt::{self, AttemptRecord},
@@ -39,12 +41,21 @@ const TRIES_HERE: u32 = 3;
 ///
 /// # Errors
 /// [`WorkerError`]; the failure is recorded in the run's folder if the run is known.
-pub async fn run(context: &Context, invocation: &Invocation, delivery: &Delivery) -> Result<(), WorkerError> {
+pub async fn run(
+    context: &Context,
+    invocation: &Invocation,
+    delivery: &Delivery,
+) -> Result<(), WorkerError> {
     let started_at = context.clock.now();
-    let job: Job = serde_json::from_str(&delivery.body).map_err(|e| WorkerError::Message(e.to_string()))?;
+    let job: Job =
+        serde_json::from_str(&delivery.body).map_err(|e| WorkerError::Message(e.to_string()))?;
     tracing::info!(run = %job.run_id, ipe = %job.ipe_id, "job received");
     // The queue's own timeout is six times the function's; a killed worker's message should be back much sooner.
-    if let Err(e) = context.jobs.change_visibility(&delivery.receipt_handle, context.timing.visibility).await {
+    if let Err(e) = context
+        .jobs
+        .change_visibility(&delivery.receipt_handle, context.timing.visibility)
+        .await
+    {
         tracing::warn!("the message's visibility could not be set: {e}");
     }
     let worker = WorkerRecord {
@@ -55,16 +66,36 @@ pub async fn run(context: &Context, invocation: &Invocation, delivery: &Delivery
     let plan = match plan(context, &job).await {
         Ok(plan) => plan,
         Err(error @ WorkerError::PlanDigest { .. }) => {
-            let number = context.reader.ipe(&job.run_id, &job.ipe_id).await?.next_attempt();
-            let attempt = Attempt { run_id: job.run_id, ipe_id: job.ipe_id, number };
+            let number = context
+                .reader
+                .ipe(&job.run_id, &job.ipe_id)
+                .await?
+                .next_attempt();
+            let attempt = Attempt {
+                run_id: job.run_id,
+                ipe_id: job.ipe_id,
+                number,
+            };
             failed(context, &attempt, &error, delivery, worker).await;
             return Err(error);
         }
         Err(error) => return Err(error),
     };
-    let ipe = plan.ipe(&job.ipe_id).ok_or_else(|| WorkerError::IpeNotInPlan { run: job.run_id.clone(), ipe: job.ipe_id.clone() })?;
+    let ipe = plan
+        .ipe(&job.ipe_id)
+        .ok_or_else(|| WorkerError::IpeNotInPlan {
+            run: job.run_id.clone(),
+            ipe: job.ipe_id.clone(),
+        })?;
     let owner = format!("{}/{}", delivery.message_id, invocation.request_id);
-    let mut lease = context.leases.acquire(&state::ipe_lease(&job.run_id, &job.ipe_id), &owner, context.timing.lease).await?;
+    let mut lease = context
+        .leases
+        .acquire(
+            &state::ipe_lease(&job.run_id, &job.ipe_id),
+            &owner,
+            context.timing.lease,
+        )
+        .await?;
     // Only under the lease is it certain that nobody else is about to commit.
     let facts = context.reader.ipe(&job.run_id, &job.ipe_id).await?;
     if matches!(facts.state(), IpeState::Passed | IpeState::Rejected) {
@@ -72,7 +103,11 @@ pub async fn run(context: &Context, invocation: &Invocation, delivery: &Delivery
         release(lease).await;
         return Ok(());
     }
-    let attempt = Attempt { run_id: job.run_id.clone(), ipe_id: job.ipe_id.clone(), number: facts.next_attempt() };
+    let attempt = Attempt {
+        run_id: job.run_id.clone(),
+        ipe_id: job.ipe_id.clone(),
+        number: facts.next_attempt(),
+    };
     let record = AttemptRecord {
         attempt: &attempt,
         ipe,
@@ -90,7 +125,14 @@ pub async fn run(context: &Context, invocation: &Invocation, delivery: &Delivery
         receive_count: delivery.receive_count,
     });
     let work = extract_and_commit(context, invocation, &plan, &record, &journal);
-    let outcome = heartbeat::alive(context, &delivery.receipt_handle, &mut lease, &journal, work).await;
+    let outcome = heartbeat::alive(
+        context,
+        &delivery.receipt_handle,
+        &mut lease,
+        &journal,
+        work,
+    )
+    .await;
     if let Err(error) = &outcome {
         failed(context, &attempt, error, delivery, worker).await;
     }
@@ -102,7 +144,10 @@ pub async fn run(context: &Context, invocation: &Invocation, delivery: &Delivery
 async fn plan(context: &Context, job: &Job) -> Result<Plan, WorkerError> {
     let key = &job.plan.key;
     if *key != context.reader.layout().plan(&job.run_id) {
-        return Err(WorkerError::Plan { key: key.clone(), reason: format!("it is not the plan of {}", job.run_id) });
+        return Err(WorkerError::Plan {
+            key: key.clone(),
+            reason: format!("it is not the plan of {}", job.run_id),
+        });
     }
     let object = match context.evidence.get(key).await {
         Ok(object) => object,
@@ -111,11 +156,21 @@ async fn plan(context: &Context, job: &Job) -> Result<Plan, WorkerError> {
     };
     let found = Sha256::of(&object.bytes);
     if found != job.plan.sha256 {
-        return Err(WorkerError::PlanDigest { key: key.clone(), expected: job.plan.sha256, found });
+        return Err(WorkerError::PlanDigest {
+            key: key.clone(),
+            expected: job.plan.sha256,
+            found,
+        });
     }
-    let plan: Plan = serde_json::from_slice(&object.bytes).map_err(|e| WorkerError::Plan { key: key.clone(), reason: e.to_string() })?;
+    let plan: Plan = serde_json::from_slice(&object.bytes).map_err(|e| WorkerError::Plan {
+        key: key.clone(),
+        reason: e.to_string(),
+    })?;
     if plan.run_id != job.run_id {
-        return Err(WorkerError::Plan { key: key.clone(), reason: format!("it says it is the plan of {}", plan.run_id) });
+        return Err(WorkerError::Plan {
+            key: key.clone(),
+            reason: format!("it says it is the plan of {}", plan.run_id),
+        });
     }
     Ok(plan)
 }
@@ -130,15 +185,44 @@ async fn extract_and_commit(
     let extracted = extract_with_retries(context, invocation, plan, record, journal).await?;
     let seconds = extracted.timings.total_seconds;
     let bytes: u64 = extracted.files.iter().map(|f| f.size).sum();
-    let receipt =
-        attempt::commit(&context.evidence, context.reader.layout(), record, extracted, journal, context.clock.now()).await?;
-    let Receipt { run_id, ipe_id, attempt, .. } = &receipt;
+    let receipt = attempt::commit(
+        &context.evidence,
+        context.reader.layout(),
+        record,
+        extracted,
+        journal,
+        context.clock.now(),
+    )
+    .await?;
+    let Receipt {
+        run_id,
+        ipe_id,
+        attempt,
+        ..
+    } = &receipt;
     if receipt.state == IpeState::Passed {
         let rows = receipt.counts.decoded;
-        context.telemetry.emit(&events::AttemptPassed { run_id, ipe_id, attempt: *attempt, rows, bytes, seconds });
+        context.telemetry.emit(&events::AttemptPassed {
+            run_id,
+            ipe_id,
+            attempt: *attempt,
+            rows,
+            bytes,
+            seconds,
+        });
     } else {
-        let failed: Vec<String> = receipt.checks.iter().filter(|check| !check.passed()).map(CheckOutcome::id).collect();
-        context.telemetry.emit(&events::AttemptRejected { run_id, ipe_id, attempt: *attempt, checks: &failed.join(", ") });
+        let failed: Vec<String> = receipt
+            .checks
+            .iter()
+            .filter(|check| !check.passed())
+            .map(CheckOutcome::id)
+            .collect();
+        context.telemetry.emit(&events::AttemptRejected {
+            run_id,
+            ipe_id,
+            attempt: *attempt,
+            checks: &failed.join(", "),
+        });
     }
     Ok(())
 }
@@ -152,28 +236,57 @@ async fn extract_with_retries(
     journal: &Journal,
 ) -> Result<Extracted, WorkerError> {
     let last_published_rows = match record.ipe.max_row_variance_percent {
-        Some(_) => context.reader.last_published_rows(&plan.run_id, &record.ipe.id).await?,
+        Some(_) => {
+            context
+                .reader
+                .last_published_rows(&plan.run_id, &record.ipe.id)
+                .await?
+        }
         None => None,
     };
     let mut tries = 0;
     let mut secret_is_fresh = false;
     loop {
         tries += 1;
-        let error = match extract_once(context, invocation, plan, record, journal, last_published_rows).await {
+        let error = match extract_once(
+            context,
+            invocation,
+            plan,
+            record,
+            journal,
+            last_published_rows,
+        )
+        .await
+        {
             Ok(extracted) => return Ok(extracted),
             Err(error) => error,
         };
-        journal.note("failed_try", json!({"try": tries, "code": error.code(), "message": error.to_string()}));
+        journal.note(
+            "failed_try",
+            json!({"try": tries, "code": error.code(), "message": error.to_string()}),
+        );
         let wait = Duration::from_millis(500) * 4u32.pow(tries.min(4));
         let time_is_left = Instant::now() + wait < invocation.deadline;
-        match (error.code(), error.retry()) {
-            // The password may have been rotated since it was fetched.
-            (Code::LoginRefused, _) if !secret_is_fresh => {
-                context.secret.invalidate().await;
-                secret_is_fresh = true;
-            }
-            (_, Retry::Here) if tries < TRIES_HERE && time_is_left => {
-                tracing::warn!(code = error.code().as_str(), tries, "tried again here: {error}");
+        // The secret may have changed since it was fetched: what may be its fault makes it fetched again.
+        let secret_in_doubt = matches!(
+            error.code(),
+            Code::LoginRefused
+                | Code::SecretInvalid
+                | Code::SourceTls
+                | Code::SourceUnreachable
+                | Code::DatabaseUnavailable
+        );
+        if secret_in_doubt {
+            context.secret.invalidate().await;
+        }
+        match error.retry() {
+            _ if secret_in_doubt && !secret_is_fresh => secret_is_fresh = true,
+            Retry::Here if tries < TRIES_HERE && time_is_left => {
+                tracing::warn!(
+                    code = error.code().as_str(),
+                    tries,
+                    "tried again here: {error}"
+                );
                 tokio::time::sleep(wait).await;
             }
             _ => return Err(error),
@@ -192,7 +305,11 @@ async fn extract_once(
     journal.rows(0);
     let secret = context.secret.get().await?;
     let settings = ConnectionSettings::parse(secret.expose())?;
-    let store = LakeStore::new(std::sync::Arc::clone(&context.evidence), context.reader.layout().clone(), record.attempt.clone());
+    let store = LakeStore::new(
+        std::sync::Arc::clone(&context.evidence),
+        context.reader.layout().clone(),
+        record.attempt.clone(),
+    );
     let request = Extraction {
         ipe: record.ipe,
         run_id: &plan.run_id,
@@ -208,10 +325,19 @@ async fn extract_once(
 }
 
 /// Records the failure; an attempt that lost to a rival has nothing to say.
-async fn failed(context: &Context, attempt: &Attempt, error: &WorkerError, delivery: &Delivery, worker: WorkerRecord) {
+async fn failed(
+    context: &Context,
+    attempt: &Attempt,
+    error: &WorkerError,
+    delivery: &Delivery,
+    worker: WorkerRecord,
+) {
     let code = error.code();
     if matches!(error, WorkerError::Lease(LeaseError::Lost { .. })) || code == Code::ObjectExists {
-        tracing::warn!(code = code.as_str(), "a rival was first; this attempt is discarded: {error}");
+        tracing::warn!(
+            code = code.as_str(),
+            "a rival was first; this attempt is discarded: {error}"
+        );
         return;
     }
     let is_final = delivery.receive_count >= context.settings.max_receives;
@@ -223,8 +349,16 @@ async fn failed(context: &Context, attempt: &Attempt, error: &WorkerError, deliv
         is_final,
     });
     let layout = context.reader.layout();
-    if let Err(e) =
-        attempt::record_failure(&context.evidence, layout, attempt, error, is_final, context.clock.now(), worker).await
+    if let Err(e) = attempt::record_failure(
+        &context.evidence,
+        layout,
+        attempt,
+        error,
+        is_final,
+        context.clock.now(),
+        worker,
+    )
+    .await
     {
         tracing::error!("the failure could not be recorded: {e}");
     }

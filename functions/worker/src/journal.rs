@@ -22,8 +22,18 @@ impl Journal {
     /// An empty journal of the attempt.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, attempt: u32) -> Self {
-        let progress = LeaseProgress { attempt, stage: "start".to_owned(), ..LeaseProgress::default() };
-        Self { clock, state: Mutex::new(State { progress, ..State::default() }) }
+        let progress = LeaseProgress {
+            attempt,
+            stage: "start".to_owned(),
+            ..LeaseProgress::default()
+        };
+        Self {
+            clock,
+            state: Mutex::new(State {
+                progress,
+                ..State::default()
+            }),
+        }
     }
 
     /// Adds a line.

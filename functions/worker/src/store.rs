@@ -19,15 +19,25 @@ impl LakeStore {
     /// The store of an attempt's folder.
     #[must_use]
     pub fn new(lake: Arc<dyn Lake>, layout: Layout, attempt: Attempt) -> Self {
-        Self { lake, layout, attempt }
+        Self {
+            lake,
+            layout,
+            attempt,
+        }
     }
 }
 
 #[async_trait]
 impl PartStore for LakeStore {
     async fn start(&self, path: &str) -> Result<Box<dyn PartUpload>, StoreError> {
-        let upload = self.lake.start_upload(&self.layout.file(&self.attempt, path), "application/vnd.apache.parquet");
-        Ok(Box::new(LakeUpload { upload, path: path.to_owned() }))
+        let upload = self.lake.start_upload(
+            &self.layout.file(&self.attempt, path),
+            "application/vnd.apache.parquet",
+        );
+        Ok(Box::new(LakeUpload {
+            upload,
+            path: path.to_owned(),
+        }))
     }
 }
 
@@ -43,12 +53,19 @@ fn store_error(path: &str, error: &LakeError) -> StoreError {
 #[async_trait]
 impl PartUpload for LakeUpload {
     async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
-        self.upload.write(chunk).await.map_err(|e| store_error(&self.path, &e))
+        self.upload
+            .write(chunk)
+            .await
+            .map_err(|e| store_error(&self.path, &e))
     }
 
     async fn complete(self: Box<Self>) -> Result<(), StoreError> {
         let Self { upload, path } = *self;
-        upload.complete().await.map(drop).map_err(|e| store_error(&path, &e))
+        upload
+            .complete()
+            .await
+            .map(drop)
+            .map_err(|e| store_error(&path, &e))
     }
 
     async fn abort(self: Box<Self>) {

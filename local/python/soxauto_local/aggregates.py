@@ -37,7 +37,12 @@ def present(node: exp.Expression) -> bool:
 
 
 def aggregate(
-    compiler: "ExpressionCompiler", node: exp.Expression, scope: Scope, *, within: exp.Expression | None = None, over: str = ""
+    compiler: "ExpressionCompiler",
+    node: exp.Expression,
+    scope: Scope,
+    *,
+    within: exp.Expression | None = None,
+    over: str = "",
 ) -> Expr:
     """An aggregate call, windowed when `over` holds an OVER clause."""
     if not isinstance(node, exp.Anonymous):
@@ -53,7 +58,9 @@ def aggregate(
     was_raw = scope.raw
     if not over:
         if scope.raw and scope.groups is not None:
-            raise SqlError(130, "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.")
+            raise SqlError(
+                130, "Cannot perform an aggregate function on an expression containing an aggregate or a subquery."
+            )
         scope.raw = True
     try:
         if name in ("COUNT", "COUNT_BIG"):
@@ -82,12 +89,16 @@ def aggregate(
 def _grouping(compiler: "ExpressionCompiler", arguments: list[exp.Expression], scope: Scope) -> Expr:
     scope.raw, was = True, scope.raw
     try:
-        return Expr(f"CAST(grouping({key(compiler.value(arguments[0], scope))}) AS UTINYINT)", SqlType("tinyint"), False)
+        return Expr(
+            f"CAST(grouping({key(compiler.value(arguments[0], scope))}) AS UTINYINT)", SqlType("tinyint"), False
+        )
     finally:
         scope.raw = was
 
 
-def _count(compiler: "ExpressionCompiler", name: str, arguments: list[exp.Expression], distinct: bool, scope: Scope, over: str) -> Expr:
+def _count(
+    compiler: "ExpressionCompiler", name: str, arguments: list[exp.Expression], distinct: bool, scope: Scope, over: str
+) -> Expr:
     to = INT if name == "COUNT" else BIGINT
     if isinstance(arguments[0], exp.Star):
         call = "count(*)"
@@ -98,7 +109,12 @@ def _count(compiler: "ExpressionCompiler", name: str, arguments: list[exp.Expres
 
 
 def _string_agg(
-    compiler: "ExpressionCompiler", argument: Expr, arguments: list[exp.Expression], within: exp.Expression | None, scope: Scope, over: str
+    compiler: "ExpressionCompiler",
+    argument: Expr,
+    arguments: list[exp.Expression],
+    within: exp.Expression | None,
+    scope: Scope,
+    over: str,
 ) -> Expr:
     if over or len(arguments) != 2:
         raise SqlError(174, "The STRING_AGG function requires 2 argument(s).", severity=15)
@@ -107,10 +123,17 @@ def _string_agg(
         argument = cast(argument, SqlType("nvarchar", 4000))
     order = ""
     if within is not None:
-        items = [compiler.order_key(compiler.value(item.this, scope), bool(item.args.get("desc"))) for item in within.expressions]
+        items = [
+            compiler.order_key(compiler.value(item.this, scope), bool(item.args.get("desc")))
+            for item in within.expressions
+        ]
         order = " ORDER BY " + ", ".join(items)
     longest = 4000 if argument.type.is_unicode else 8000
-    to = argument.type if argument.type.length == -1 else SqlType("nvarchar" if argument.type.is_unicode else "varchar", longest)
+    to = (
+        argument.type
+        if argument.type.length == -1
+        else SqlType("nvarchar" if argument.type.is_unicode else "varchar", longest)
+    )
     return Expr(f"string_agg({argument.sql}, {separator.sql}{order})", to, True)
 
 
@@ -159,7 +182,10 @@ def window(compiler: "ExpressionCompiler", node: exp.Window, scope: Scope) -> Ex
         parts.append("PARTITION BY " + ", ".join(partition))
     order = node.args.get("order")
     if order is not None:
-        items = [compiler.order_key(_sort_value(compiler, item.this, scope), bool(item.args.get("desc"))) for item in order.expressions]
+        items = [
+            compiler.order_key(_sort_value(compiler, item.this, scope), bool(item.args.get("desc")))
+            for item in order.expressions
+        ]
         parts.append("ORDER BY " + ", ".join(items))
     spec = node.args.get("spec")
     if spec is not None:
@@ -172,7 +198,10 @@ def window(compiler: "ExpressionCompiler", node: exp.Window, scope: Scope) -> Ex
     if name in NAMES:
         return aggregate(compiler, call, scope, over=over)
     if name not in WINDOW_ONLY:
-        raise SqlError(4113, f"The function '{call.name}' is not a valid windowing function, and cannot be used with the OVER clause.")
+        raise SqlError(
+            4113,
+            f"The function '{call.name}' is not a valid windowing function, and cannot be used with the OVER clause.",
+        )
     if order is None:
         raise SqlError(4112, f"The function '{call.name}' must have an OVER clause with ORDER BY.")
     arguments = [compiler.value(item, scope) for item in call.expressions]

@@ -52,13 +52,17 @@ def arithmetic(operator: str, left: Expr, right: Expr) -> Expr:
             return arithmetic(operator, *(cast(e, other.type) if e.type.is_text else e for e in (left, right)))
     if not (left.type.is_number and right.type.is_number):
         words = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
-        raise SqlError(402, f"The data types {left.type.name} and {right.type.name} are incompatible in the {words[operator]} operator.")
+        raise SqlError(
+            402,
+            f"The data types {left.type.name} and {right.type.name} are incompatible in the {words[operator]} operator.",
+        )
     if left.type.is_float or right.type.is_float:
         to = common(left.type, right.type)
         a, b = cast(left, to).sql, cast(right, to).sql
         if operator == "%":
             raise SqlError(402, "The data types float and float are incompatible in the modulo operator.")
-        return Expr(f"({a} / tsql_nz({b}))" if operator == "/" else f"({a} {operator} {b})", to, nullable)
+        result = f"({a} / tsql_nz({b}))" if operator == "/" else f"({a} {operator} {b})"
+        return Expr(f"tsql_finite({result})", to, nullable)
     if left.type.is_integer and right.type.is_integer:
         return _integers(operator, left, right, nullable)
     if left.type.is_money or right.type.is_money:
@@ -132,7 +136,9 @@ def _decimals(operator: str, left: Expr, right: Expr, nullable: bool) -> Expr:
         return Expr(f"CAST({sql} AS {to.duckdb()})", to, nullable)
     scale = max(6, a.scale + b.precision + 1)
     to = _fit(a.precision - a.scale + b.scale + scale, scale)
-    sql = quotient(f"tsql_unscaled({_as(left, a)})", a.scale, f"tsql_unscaled({_as(right, b)})", b.scale, decimal(38, to.scale))
+    sql = quotient(
+        f"tsql_unscaled({_as(left, a)})", a.scale, f"tsql_unscaled({_as(right, b)})", b.scale, decimal(38, to.scale)
+    )
     return Expr(f"CAST({sql} AS {to.duckdb()})", to, nullable)
 
 
@@ -156,7 +162,9 @@ def bitwise(operator: str, left: Expr, right: Expr) -> Expr:
     """`& | ^` over integers."""
     to = common(left.type, right.type)
     if not (to.is_integer and left.type.is_integer and right.type.is_integer):
-        raise SqlError(402, f"The data types {left.type.name} and {right.type.name} are incompatible in the '{operator}' operator.")
+        raise SqlError(
+            402, f"The data types {left.type.name} and {right.type.name} are incompatible in the '{operator}' operator."
+        )
     if to.name == "bit":
         raise unsupported("bit operators over bit")
     a, b = cast(left, to).sql, cast(right, to).sql
@@ -181,10 +189,14 @@ def meet(left: Expr, right: Expr) -> tuple[str, str]:
     to = common(left.type, right.type)
     if to.is_temporal and not (left.type.is_temporal or left.type.is_text) or to.name == "xml":
         raise SqlError(206, f"Operand type clash: {left.type.name} is incompatible with {right.type.name}")
-    if {left.type.name, right.type.name} == {"date", "time"} or "time" in (left.type.name, right.type.name) and not (
-        {left.type.name, right.type.name} <= {"time", "char", "varchar", "nchar", "nvarchar"}
+    if (
+        {left.type.name, right.type.name} == {"date", "time"}
+        or "time" in (left.type.name, right.type.name)
+        and not ({left.type.name, right.type.name} <= {"time", "char", "varchar", "nchar", "nvarchar"})
     ):
-        raise SqlError(402, f"The data types {left.type.name} and {right.type.name} are incompatible in the comparison operator.")
+        raise SqlError(
+            402, f"The data types {left.type.name} and {right.type.name} are incompatible in the comparison operator."
+        )
     if left.type.is_float or right.type.is_float:
         to = FLOAT
     if to.is_timestamp:

@@ -1,6 +1,6 @@
-"""T-SQL's built-in functions, one small compiler each: texts, numbers, conditions, session facts.
+"""T-SQL's built-in functions, one small compiler each: texts, numbers, conditions.
 
-Date functions are in `dates`. A name that is in no table is error 195.
+Date functions are in `dates`, those about the session in `facts`. A name that is in no table is error 195.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from . import dates
+from . import dates, facts
 from .arithmetic import compare
 from .casts import cast
-from .context import Context
 from .errors import SqlError, unsupported
 from .expr import Expr, text
 from .scope import Scope
-from .sqltypes import BIGINT, FLOAT, INT, MAX, NULL, SMALLINT, SqlType, common, decimal, nvarchar, varchar
+from .sqltypes import BIGINT, FLOAT, INT, MAX, NULL, SqlType, common, decimal, nvarchar, varchar
 
 if TYPE_CHECKING:
     from .expressions import ExpressionCompiler
 
 Function = Callable[["ExpressionCompiler", list[exp.Expression], Scope], Expr]
-
-VERSION = (
-    "Microsoft SQL Server 2019 (RTM-CU27) - 15.0.4375.4 (X64) stand-in: soxauto local, DuckDB; "
-    "not a Microsoft product"
-)
-PRODUCT_VERSION = "15.0.4375.4"
 
 
 def _text_argument(expr: Expr) -> Expr:
@@ -41,7 +34,9 @@ def _check(name: str, arguments: list, low: int, high: int | None = None) -> Non
         raise SqlError(174, f"The {name.lower()} function requires {low} argument(s).", severity=15)
 
 
-def _texts(name: str, template: str, low: int, high: int | None = None, *, to: SqlType | None = None, fold: bool = False) -> Function:
+def _texts(
+    name: str, template: str, low: int, high: int | None = None, *, to: SqlType | None = None, fold: bool = False
+) -> Function:
     """A function over texts whose DuckDB form is `template`, with the arguments at `{0}`, `{1}`, …"""
 
     def function(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
@@ -71,7 +66,9 @@ def _coalesce(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope
     for value in values:
         to = common(to, value.type)
     if to == NULL:
-        raise SqlError(4127, "At least one of the arguments to COALESCE must be an expression that is not the NULL constant.")
+        raise SqlError(
+            4127, "At least one of the arguments to COALESCE must be an expression that is not the NULL constant."
+        )
     # SQL Server calls COALESCE nullable unless its arguments are all NOT NULL.
     return Expr(f"coalesce({', '.join(cast(v, to).sql for v in values)})", to, any(v.nullable for v in values))
 
@@ -98,7 +95,9 @@ def _concat(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: 
     unicode = any(v.type.is_unicode for v in values)
     parts = [v if v.type.is_text else cast(v, varchar(4000)) for v in values]
     long = any(p.type.length == MAX for p in parts)
-    length = MAX if long else min(sum(v.type.length if v.type.is_text else 30 for v in values), 4000 if unicode else 8000)
+    length = (
+        MAX if long else min(sum(v.type.length if v.type.is_text else 30 for v in values), 4000 if unicode else 8000)
+    )
     sql = "(" + " || ".join(f"coalesce({p.sql}, '')" for p in parts) + ")"
     return Expr(sql, nvarchar(length) if unicode else varchar(length), False)
 
@@ -112,7 +111,7 @@ def _len(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Sco
     _check("len", nodes, 1)
     value = _text_argument(compiler.value(nodes[0], scope))
     to = BIGINT if value.type.length == MAX else INT
-    return Expr(f"CAST(length(rtrim({value.sql}, ' ')) AS {to.duckdb()})", to, value.nullable)
+    return Expr(f"CAST(tsql_length(rtrim({value.sql}, ' ')) AS {to.duckdb()})", to, value.nullable)
 
 
 def _datalength(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
@@ -121,8 +120,8 @@ def _datalength(compiler: "ExpressionCompiler", nodes: list[exp.Expression], sco
         return Expr(f"CAST(octet_length({value.sql}) AS INTEGER)", INT, value.nullable)
     if not value.type.is_text:
         raise unsupported(f"DATALENGTH of {value.type.name}")
-    width = 2 if value.type.is_unicode else 1
-    return Expr(f"CAST(length({value.sql}) * {width} AS INTEGER)", INT, value.nullable)
+    units = f"tsql_length({value.sql}) * 2" if value.type.is_unicode else f"length({value.sql})"
+    return Expr(f"CAST({units} AS INTEGER)", INT, value.nullable)
 
 
 def _sized(name: str, duck: str) -> Function:
@@ -132,8 +131,12 @@ def _sized(name: str, duck: str) -> Function:
         to = value.type
         if count.constant and count.constant.isdigit() and value.type.length != MAX:
             to = SqlType("nvarchar" if to.is_unicode else "varchar", max(min(int(count.constant), to.length), 1))
-        guarded = count.sql if count.constant else (
-            f"CASE WHEN {count.sql} < 0 THEN error('@@TSQL|536|Invalid length parameter passed to the {duck} function.|@@') ELSE {count.sql} END"
+        guarded = (
+            count.sql
+            if count.constant
+            else (
+                f"CASE WHEN {count.sql} < 0 THEN error('@@TSQL|536|Invalid length parameter passed to the {duck} function.|@@') ELSE {count.sql} END"
+            )
         )
         return Expr(f"{duck}({value.sql}, {guarded})", to, value.nullable or count.nullable)
 
@@ -167,7 +170,9 @@ def _replace(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope:
     sql = f"replace({value.sql}, {old.sql}, {new.sql})"
     if old.constant.lower() != old.constant.upper():  # the collation ignores case
         pattern = "".join(c if c.isalnum() else f"[{c}]" if c not in "\\^]" else f"\\{c}" for c in old.constant)
-        replacement = new.sql if new.constant is not None and "\\" not in new.constant else f"replace({new.sql}, '\\', '\\\\')"
+        replacement = (
+            new.sql if new.constant is not None and "\\" not in new.constant else f"replace({new.sql}, '\\', '\\\\')"
+        )
         sql = f"regexp_replace({value.sql}, {text(pattern)}, {replacement}, 'gi')"
     return Expr(sql, nvarchar(4000) if unicode else varchar(8000), any(v.nullable for v in (value, old, new)))
 
@@ -305,7 +310,11 @@ def _isnumeric(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scop
     value = compiler.value(nodes[0], scope)
     if value.type.is_number:
         return Expr(f"CASE WHEN {value.sql} IS NULL THEN 0 ELSE 1 END", INT, False)
-    return Expr(f"CASE WHEN tsql_try_float_text({_text_argument(value).sql}) IS NULL OR trim({value.sql}, ' ') = '' THEN 0 ELSE 1 END", INT, False)
+    return Expr(
+        f"CASE WHEN tsql_try_float_text({_text_argument(value).sql}) IS NULL OR trim({value.sql}, ' ') = '' THEN 0 ELSE 1 END",
+        INT,
+        False,
+    )
 
 
 def _hashbytes(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
@@ -316,128 +325,9 @@ def _hashbytes(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scop
     return Expr(f"from_hex(sha256({value.sql}))", SqlType("varbinary", 8000), value.nullable)
 
 
-# --- session facts --------------------------------------------------------------------------------
-
-
-def _fact(read: Callable[[Context], str | int], to: SqlType) -> Function:
-    def function(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-        return fact(read(compiler.context), to)
-
-    return function
-
-
-def fact(value: str | int | None, to: SqlType) -> Expr:
-    """A constant of the session."""
-    if value is None:
-        return Expr(f"CAST(NULL AS {to.duckdb()})", to, True)
-    return Expr(text(value) if isinstance(value, str) else f"CAST({value} AS {to.duckdb()})", to, to.is_text)
-
-
-def _constant_text(compiler: "ExpressionCompiler", node: exp.Expression, scope: Scope) -> str | None:
-    value = compiler.value(node, scope)
-    return value.constant if value.constant is not None else None
-
-
-_WRITES = ("INSERT", "UPDATE", "DELETE", "ALTER", "CONTROL", "EXECUTE", "TAKE OWNERSHIP", "CREATE TABLE")
-
-
-def _has_perms(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-    _check("has_perms_by_name", nodes, 3, 5)
-    permission = (_constant_text(compiler, nodes[2], scope) or "").upper()
-    if permission in _WRITES or permission.startswith(("ALTER", "CREATE")):
-        return fact(int(compiler.context.can_write), INT)
-    known = permission in ("SELECT", "CONNECT", "VIEW DEFINITION", "VIEW ANY DEFINITION", "CONNECT SQL", "ANY")
-    return fact(1 if known else 0 if permission.startswith("VIEW") else None, INT)
-
-
-def _role(writers: tuple[str, ...], readers: tuple[str, ...], others: tuple[str, ...]) -> Function:
-    def function(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-        role = (_constant_text(compiler, nodes[0], scope) or "").lower()
-        if role in writers:
-            return fact(int(compiler.context.can_write), INT)
-        return fact(1 if role in readers else 0 if role in others else None, INT)
-
-    return function
-
-
-_DB_ROLE = _role(
-    ("db_datawriter",), ("public", "db_datareader"),
-    ("db_owner", "db_ddladmin", "db_accessadmin", "db_securityadmin", "db_backupoperator", "db_denydatareader", "db_denydatawriter"),
-)  # fmt: skip
-_SERVER_ROLE = _role(
-    (), ("public",), ("sysadmin", "serveradmin", "securityadmin", "processadmin", "setupadmin", "bulkadmin", "diskadmin", "dbcreator")
-)
-
-
-def _db_name(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-    if nodes:
-        raise unsupported("DB_NAME with an argument")
-    return fact(compiler.context.database, nvarchar(128))
-
-
-def _db_id(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-    names = ["master", "tempdb"] + [n for n in compiler.context.catalog.databases if n not in ("master", "tempdb")]
-    wanted = _constant_text(compiler, nodes[0], scope) if nodes else compiler.context.database
-    place = names.index(wanted.lower()) + 1 if wanted and wanted.lower() in names else None
-    return fact(place, SMALLINT)
-
-
-def _object_id(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-    name = _constant_text(compiler, nodes[0], scope)
-    if name is None:
-        raise unsupported("OBJECT_ID of a name that is not a literal")
-    parts = [part.strip().strip("[]") for part in name.split(".")]
-    context = compiler.context
-    if parts[-1].startswith("#"):
-        return fact(1 if parts[-1].lower() in context.temp else None, INT)
-    held = context.catalog.database(parts[-3] if len(parts) > 2 and parts[-3] else context.database)
-    schema = parts[-2] if len(parts) > 1 and parts[-2] else "dbo"
-    found = held is not None and (schema.lower(), parts[-1].lower()) in held.tables
-    return fact(1000 + list(held.tables).index((schema.lower(), parts[-1].lower())) if held and found else None, INT)
-
-
-_PROPERTIES: dict[str, str | int] = {
-    "PRODUCTVERSION": PRODUCT_VERSION, "PRODUCTLEVEL": "RTM", "EDITION": "Developer Edition (64-bit)", "ENGINEEDITION": 3,
-    "COLLATION": "SQL_Latin1_General_CP1_CI_AS", "ISCLUSTERED": 0, "ISINTEGRATEDSECURITYONLY": 0, "PRODUCTMAJORVERSION": "15",
-    "PRODUCTMINORVERSION": "0",
-}  # fmt: skip
-
-
-def _serverproperty(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: Scope) -> Expr:
-    name = (_constant_text(compiler, nodes[0], scope) or "").upper()
-    value: str | int | None = _PROPERTIES.get(name)
-    if name in ("SERVERNAME", "MACHINENAME", "COMPUTERNAMEPHYSICALNETBIOS"):
-        value = compiler.context.server_name
-    # SQL Server answers sql_variant; the stand-in a text or an int.
-    return fact(value, INT if isinstance(value, int) else nvarchar(128))
-
-
-GLOBALS: dict[str, Callable[[Context], Expr]] = {
-    "VERSION": lambda c: fact(VERSION, nvarchar(300)),
-    "SERVERNAME": lambda c: fact(c.server_name, nvarchar(128)),
-    "SERVICENAME": lambda c: fact("MSSQLSERVER", nvarchar(128)),
-    "SPID": lambda c: fact(c.spid, SMALLINT),
-    "ROWCOUNT": lambda c: fact(c.rowcount, INT),
-    "TRANCOUNT": lambda c: fact(0, INT),
-    "ERROR": lambda c: fact(0, INT),
-    "LANGUAGE": lambda c: fact("us_english", nvarchar(128)),
-    "MAX_PRECISION": lambda c: fact(38, SqlType("tinyint")),
-    "DATEFIRST": lambda c: fact(7, SqlType("tinyint")),
-    "MICROSOFTVERSION": lambda c: fact(0x0F001117, INT),
-}
-
-_LOGIN = _fact(lambda c: c.login, nvarchar(128))
-_USER = _fact(lambda c: c.login, nvarchar(128))
-NILADIC: dict[str, Function] = {
-    "SYSTEM_USER": _LOGIN,
-    "SESSION_USER": _USER,
-    "CURRENT_USER": _USER,
-    "USER": _USER,
-    "CURRENT_TIMESTAMP": dates.FUNCTIONS["GETDATE"],
-}
-
 FUNCTIONS: dict[str, Function] = {
     **dates.FUNCTIONS,
+    **facts.FUNCTIONS,
     "ISNULL": _isnull,
     "COALESCE": _coalesce,
     "NULLIF": _nullif,
@@ -478,20 +368,4 @@ FUNCTIONS: dict[str, Function] = {
     "LOG10": _float_function("log10", "log10({0})"),
     "ISNUMERIC": _isnumeric,
     "HASHBYTES": _hashbytes,
-    "DB_NAME": _db_name,
-    "DB_ID": _db_id,
-    "OBJECT_ID": _object_id,
-    "SUSER_SNAME": _LOGIN,
-    "SUSER_NAME": _LOGIN,
-    "ORIGINAL_LOGIN": _LOGIN,
-    "USER_NAME": _USER,
-    "HOST_NAME": _fact(lambda c: c.host, nvarchar(128)),
-    "APP_NAME": _fact(lambda c: c.application, nvarchar(128)),
-    "SCHEMA_NAME": _fact(lambda c: "dbo", nvarchar(128)),
-    "SERVERPROPERTY": _serverproperty,
-    "HAS_PERMS_BY_NAME": _has_perms,
-    "HAS_DBACCESS": _fact(lambda c: 1, INT),
-    "IS_MEMBER": _DB_ROLE,
-    "IS_ROLEMEMBER": _DB_ROLE,
-    "IS_SRVROLEMEMBER": _SERVER_ROLE,
 }

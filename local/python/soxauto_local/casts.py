@@ -72,8 +72,12 @@ def _to(expr: Expr, source: SqlType, to: SqlType, style: int | None, attempt: bo
     elif to.name == "uniqueidentifier" and source.is_text:
         bare = f"upper(trim({expr.sql}, '{{}} '))"
         fits = f"regexp_full_match({bare}, '[0-9A-F]{{8}}(-[0-9A-F]{{4}}){{3}}-[0-9A-F]{{12}}')"
-        failure = "NULL" if attempt else (
-            "error('@@TSQL|8169|Conversion failed when converting from a character string to uniqueidentifier.|@@')"
+        failure = (
+            "NULL"
+            if attempt
+            else (
+                "error('@@TSQL|8169|Conversion failed when converting from a character string to uniqueidentifier.|@@')"
+            )
         )
         return f"CASE WHEN {expr.sql} IS NULL THEN NULL WHEN {fits} THEN {bare} ELSE {failure} END"
     elif to.is_binary and source.is_binary:
@@ -136,10 +140,17 @@ def _to_temporal(expr: Expr, source: SqlType, to: SqlType, style: int | None, at
     if to.name == "date":
         return f"CAST({sql} AS DATE)"
     if to.name == "time":
+        if source.name != "time":
+            sql = f"CAST({sql} AS TIMESTAMP)"
+        if to.scale < 6 and not (source.name == "time" and source.scale <= to.scale):
+            of_day = f"(DATE '1900-01-01' + CAST({sql} AS TIME))"
+            sql = f"tsql_round_us({of_day}, {10 ** (6 - to.scale)})"
         return f"CAST({sql} AS TIME)"
     if source.name == "time":
-        return f"(TIMESTAMP '1900-01-01' + CAST({sql} AS INTERVAL))"
+        return f"(DATE '1900-01-01' + {sql})"
     if to.name == "datetimeoffset":
+        if to.scale < 6 and not (source.name == "datetimeoffset" and source.scale <= to.scale):
+            sql = f"tsql_round_us(CAST({sql} AS TIMESTAMP), {10 ** (6 - to.scale)})"
         return f"CAST({sql} AS TIMESTAMP WITH TIME ZONE)"
     sql = f"CAST({sql} AS TIMESTAMP)"
     if source.name == "date" or to.name == "datetime" and source.name == "smalldatetime":
@@ -169,8 +180,14 @@ def _to_text(expr: Expr, source: SqlType, to: SqlType, style: int | None, attemp
         sql = _number_text(sql, source, style) if source.is_number else _temporal_text(sql, source, style)
         if to.length != MAX and (source.is_exact or source.name == "uniqueidentifier"):
             # A number that does not fit is an error (or '*' for the small integer types), never cut.
-            too_long = "'*'" if source.is_integer and not to.is_unicode else (
-                "NULL" if attempt else f"error('@@TSQL|8115|Arithmetic overflow error converting {source.name} to data type {to.name}.|@@')"
+            too_long = (
+                "'*'"
+                if source.is_integer and not to.is_unicode
+                else (
+                    "NULL"
+                    if attempt
+                    else f"error('@@TSQL|8115|Arithmetic overflow error converting {source.name} to data type {to.name}.|@@')"
+                )
             )
             if to.length < 40:
                 sql = f"CASE WHEN length({sql}) > {to.length} THEN {too_long} ELSE {sql} END"
@@ -200,11 +217,15 @@ def _temporal_text(sql: str, source: SqlType, style: int | None) -> str:
         return sql
     if style is None:
         style = 0 if source.name in ("datetime", "smalldatetime") else 121
-    stamp = f"CAST({sql} AS TIMESTAMP)" if source.name != "time" else f"(TIMESTAMP '1900-01-01' + CAST({sql} AS INTERVAL))"
+    stamp = (
+        f"CAST({sql} AS TIMESTAMP)" if source.name != "time" else f"(DATE '1900-01-01' + {sql})"
+    )
     if style in (0, 100):
         day = f"lpad(CAST(day({stamp}) AS VARCHAR), 2, ' ')"
         hour = f"lpad(CAST((hour({stamp}) + 11) % 12 + 1 AS VARCHAR), 2, ' ')"
-        return f"(strftime({stamp}, '%b ') || {day} || strftime({stamp}, ' %Y ') || {hour} || strftime({stamp}, ':%M%p'))"
+        return (
+            f"(strftime({stamp}, '%b ') || {day} || strftime({stamp}, ' %Y ') || {hour} || strftime({stamp}, ':%M%p'))"
+        )
     if style in (121, 21):
         if source.name == "date":
             return f"strftime({stamp}, '%Y-%m-%d')"
@@ -292,7 +313,15 @@ def read_datetime(value: str) -> datetime | None:
     if fraction[6] != "0":
         raise unsupported("100 ns digits in a date literal (it keeps microseconds)")
     try:
-        return datetime(int(year), int(month), int(day), int(group[9] or 0), int(group[10] or 0), int(group[11] or 0), int(fraction[:6]))
+        return datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(group[9] or 0),
+            int(group[10] or 0),
+            int(group[11] or 0),
+            int(fraction[:6]),
+        )
     except ValueError:
         return None
 
@@ -309,6 +338,10 @@ def number_literal(digits: str) -> Expr:
     whole, _, fraction = digits.partition(".")
     whole = whole.lstrip("0")
     if len(whole) + len(fraction) > 38:
-        raise SqlError(1007, f"The number '{digits}' is out of the range for numeric representation (maximum precision 38).", severity=15)
+        raise SqlError(
+            1007,
+            f"The number '{digits}' is out of the range for numeric representation (maximum precision 38).",
+            severity=15,
+        )
     to = decimal(max(len(whole) + len(fraction), 1), len(fraction))
     return Expr(f"CAST({text(digits)} AS {to.duckdb()})", to, False, digits)

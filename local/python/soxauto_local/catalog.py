@@ -122,13 +122,24 @@ def _databases(catalog: Catalog, _: Database) -> Table:
 
 def _schemas(_: Catalog, held: Database) -> Table:
     names = sorted({schema for schema, _, _ in held.declared} | {"dbo"})
-    return constants("schemas", [("name", nvarchar(128)), ("schema_id", INT)], [(n, i + 1) for i, n in enumerate(names)])
+    return constants(
+        "schemas", [("name", nvarchar(128)), ("schema_id", INT)], [(n, i + 1) for i, n in enumerate(names)]
+    )
 
 
 def _tables(_: Catalog, held: Database) -> Table:
     names = sorted({schema for schema, _, _ in held.declared} | {"dbo"})
-    rows = [(name, number + 1000, names.index(schema) + 1, "U ", "USER_TABLE") for number, (schema, name, _c) in enumerate(held.declared)]
-    kinds = [("name", nvarchar(128)), ("object_id", INT), ("schema_id", INT), ("type", nvarchar(2)), ("type_desc", nvarchar(60))]
+    rows = [
+        (name, number + 1000, names.index(schema) + 1, "U ", "USER_TABLE")
+        for number, (schema, name, _c) in enumerate(held.declared)
+    ]
+    kinds = [
+        ("name", nvarchar(128)),
+        ("object_id", INT),
+        ("schema_id", INT),
+        ("type", nvarchar(2)),
+        ("type_desc", nvarchar(60)),
+    ]
     return constants("tables", kinds, rows)
 
 
@@ -138,7 +149,9 @@ def _columns(_: Catalog, held: Database) -> Table:
         for number, (_s, _n, columns) in enumerate(held.declared)
         for place, column in enumerate(columns)
     ]
-    return constants("columns", [("object_id", INT), ("name", nvarchar(128)), ("column_id", INT), ("is_nullable", BIT)], rows)
+    return constants(
+        "columns", [("object_id", INT), ("name", nvarchar(128)), ("column_id", INT), ("is_nullable", BIT)], rows
+    )
 
 
 def _information_tables(_: Catalog, held: Database) -> Table:
@@ -159,8 +172,16 @@ def _information_columns(_: Catalog, held: Database) -> Table:
             exact = kind.as_decimal() if kind.is_exact and kind.name != "bit" else None
             rows.append(
                 (
-                    held.name, schema, name, column.name, place + 1, "YES" if column.nullable else "NO", kind.name,
-                    kind.length if kind.is_sized else None, exact and exact.precision, exact and exact.scale,
+                    held.name,
+                    schema,
+                    name,
+                    column.name,
+                    place + 1,
+                    "YES" if column.nullable else "NO",
+                    kind.name,
+                    kind.length if kind.is_sized else None,
+                    exact and exact.precision,
+                    exact and exact.scale,
                 )  # fmt: skip
             )
     return constants("COLUMNS", kinds, rows)

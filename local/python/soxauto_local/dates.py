@@ -65,8 +65,14 @@ def _dateadd(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope:
         moment = cast(moment, DATETIME)
     if not moment.type.is_temporal:
         raise SqlError(8116, f"Argument data type {moment.type.name} is invalid for argument 3 of dateadd function.")
-    if part not in _INTERVALS or moment.type.name == "date" and part in ("hour", "minute", "second", "millisecond", "microsecond"):
-        raise SqlError(9810, f"The datepart {part} is not supported by date function dateadd for data type {moment.type.name}.")
+    if (
+        part not in _INTERVALS
+        or moment.type.name == "date"
+        and part in ("hour", "minute", "second", "millisecond", "microsecond")
+    ):
+        raise SqlError(
+            9810, f"The datepart {part} is not supported by date function dateadd for data type {moment.type.name}."
+        )
     sql = f"({moment.sql} + {_INTERVALS[part].format(n=number.sql)})"
     if moment.type.name == "date":
         sql = f"CAST({sql} AS DATE)"
@@ -84,7 +90,9 @@ def _datediff(to: SqlType) -> Callable[["ExpressionCompiler", list[exp.Expressio
         part = _part(nodes[0])
         start, end = (cast(_moment(compiler.value(node, scope)), DATETIME2) for node in nodes[1:])
         if part == "week":  # boundaries between Saturday and Sunday
-            weeks = [f"(date_diff('day', DATE '1899-12-31', CAST({e.sql} AS DATE)) + 700000) // 7" for e in (start, end)]
+            weeks = [
+                f"(date_diff('day', DATE '1899-12-31', CAST({e.sql} AS DATE)) + 700000) // 7" for e in (start, end)
+            ]
             sql = f"({weeks[1]} - {weeks[0]})"
         else:
             name = {"dayofyear": "day", "weekday": "day", "iso_week": ""}.get(part, part)
@@ -113,7 +121,9 @@ def _datename(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope
     part = _part(nodes[0])
     moment = _moment(compiler.value(nodes[1], scope))
     names = {"month": "monthname({d})", "weekday": "dayname({d})"}
-    sql = names[part].format(d=moment.sql) if part in names else f"CAST({_EXTRACT[part].format(d=moment.sql)} AS VARCHAR)"
+    sql = (
+        names[part].format(d=moment.sql) if part in names else f"CAST({_EXTRACT[part].format(d=moment.sql)} AS VARCHAR)"
+    )
     return Expr(sql, nvarchar(30), moment.nullable)
 
 
@@ -155,7 +165,11 @@ def _isdate(compiler: "ExpressionCompiler", nodes: list[exp.Expression], scope: 
     value = compiler.value(nodes[0], scope)
     if value.type.is_temporal:
         return Expr(f"CASE WHEN {value.sql} IS NULL THEN 0 ELSE 1 END", INT, False)
-    return Expr(f"CASE WHEN tsql_try_timestamp({value.sql}) IS NULL OR trim({value.sql}, ' ') = '' THEN 0 ELSE 1 END", INT, False)
+    return Expr(
+        f"CASE WHEN tsql_try_timestamp({value.sql}) IS NULL OR trim({value.sql}, ' ') = '' THEN 0 ELSE 1 END",
+        INT,
+        False,
+    )
 
 
 def _clock(to: SqlType) -> Callable[["ExpressionCompiler", list[exp.Expression], Scope], Expr]:

@@ -26,8 +26,12 @@ from .store import Store
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="soxauto_local.engine", description=__doc__)
-    parser.add_argument("--nav-dir", type=Path, required=True, help="folder with schema.json and one .duckdb per NAV database")
-    parser.add_argument("--warehouse", type=Path, required=True, help="the .duckdb file that plays Redshift; made if missing")
+    parser.add_argument(
+        "--nav-dir", type=Path, required=True, help="folder with schema.json and one .duckdb per NAV database"
+    )
+    parser.add_argument(
+        "--warehouse", type=Path, required=True, help="the .duckdb file that plays Redshift; made if missing"
+    )
     parser.add_argument("--s3-endpoint", required=True, help="the emulator's S3, which COPY reads")
     parser.add_argument("--sql-port", type=int, default=0, help="port of the session protocol (0: any free)")
     parser.add_argument("--redshift-port", type=int, default=0, help="port of the Redshift Data API (0: any free)")

@@ -70,7 +70,14 @@ def conversion_message(source: str, target: str) -> tuple[int, str]:
 _MARK = re.compile(r"@@TSQL\|(\d+)\|(.*?)\|@@", re.S)
 """What the engine's own macros put into `error()`: number, message."""
 
-_INT_NAMES = {"INT8": "tinyint", "UINT8": "tinyint", "INT16": "smallint", "INT32": "int", "INT64": "bigint", "INT128": "bigint"}
+_INT_NAMES = {
+    "INT8": "tinyint",
+    "UINT8": "tinyint",
+    "INT16": "smallint",
+    "INT32": "int",
+    "INT64": "bigint",
+    "INT128": "bigint",
+}
 
 
 def from_duckdb(error: BaseException) -> SqlError:
@@ -88,7 +95,9 @@ def from_duckdb(error: BaseException) -> SqlError:
     if text_to_int:
         target = _INT_NAMES.get(text_to_int[2], "int")
         if re.fullmatch(r"\s*[+-]?\d+\s*", text_to_int[1]):
-            return SqlError(248, f"The conversion of the nvarchar value '{text_to_int[1]}' overflowed an {target} column.")
+            return SqlError(
+                248, f"The conversion of the nvarchar value '{text_to_int[1]}' overflowed an {target} column."
+            )
         return conversion(text_to_int[1], "nvarchar", target)
     text_to_decimal = re.search(r"Could not convert string ['\"](.*?)['\"] to DECIMAL", text, re.S)
     if text_to_decimal:
@@ -97,14 +106,23 @@ def from_duckdb(error: BaseException) -> SqlError:
         return conversion(text_to_decimal[1], "nvarchar", "decimal")
     if re.search(r"Could not convert string .* to (DOUBLE|FLOAT)", text, re.S):
         return conversion("", "nvarchar", "float")
-    if re.search(r"(date|time|timestamp) field value out of range|invalid (date|time|timestamp)|Could not parse string|Date out of range", text, re.I):
+    if re.search(
+        r"(date|time|timestamp) field value out of range|invalid (date|time|timestamp)|Could not parse string|Date out of range",
+        text,
+        re.I,
+    ):
         return SqlError(241, "Conversion failed when converting date and/or time from character string.")
-    overflow = re.search(r"destination type (U?INT\d+)", text)
+    overflow = re.search(r"destination type (U?INT\d+)|Failed to cast decimal value \S+ to type (U?INT\d+)", text)
     if overflow:
-        return SqlError(8115, f"Arithmetic overflow error converting expression to data type {_INT_NAMES.get(overflow[1], 'int')}.")
+        return SqlError(
+            8115,
+            f"Arithmetic overflow error converting expression to data type {_INT_NAMES.get(overflow[1] or overflow[2], 'int')}.",
+        )
     ints = re.search(r"Overflow in \w+ of (U?INT\d+)", text)
     if ints:
-        return SqlError(8115, f"Arithmetic overflow error converting expression to data type {_INT_NAMES.get(ints[1], 'int')}.")
+        return SqlError(
+            8115, f"Arithmetic overflow error converting expression to data type {_INT_NAMES.get(ints[1], 'int')}."
+        )
     if "DECIMAL" in first and ("out of range" in text or "Overflow" in text or "failed" in text) or "HUGEINT" in first:
         return SqlError(8115, "Arithmetic overflow error converting numeric to data type numeric.")
     if re.search(r"Overflow|out of range|Out of Range", text):
@@ -118,5 +136,9 @@ def from_duckdb(error: BaseException) -> SqlError:
     if "NOT NULL constraint failed" in text:
         return SqlError(515, f"Cannot insert the value NULL into a column that does not allow nulls. {first}")
     if "Out of Memory" in text:
-        return SqlError(701, f"There is insufficient system memory in resource pool 'default' to run this query. {first}", severity=17)
+        return SqlError(
+            701,
+            f"There is insufficient system memory in resource pool 'default' to run this query. {first}",
+            severity=17,
+        )
     return SqlError(50000, f"The engine failed: {first}")

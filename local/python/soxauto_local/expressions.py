@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from . import aggregates, builtins
+from . import aggregates, builtins, facts
 from .arithmetic import arithmetic, bitwise, compare, meet
 from .casts import cast, number_literal
 from .context import Context
 from .errors import SqlError, invalid_column, syntax, undeclared, unsupported
-from .expr import Expr, ident, key, text
+from .expr import Expr, key, text
 from .scope import Scope
 from .sqltypes import INT, NULL, SqlType, common, nvarchar, parse_type, varchar
 
@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 _COMPARISONS: dict[type, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _ARITHMETIC: dict[type, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.DPipe: "+"}
 _BITWISE: dict[type, str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^"}
-_PREDICATES = (*_COMPARISONS, exp.And, exp.Or, exp.Not, exp.Is, exp.Like, exp.In, exp.Between, exp.Exists, exp.NullSafeEQ, exp.NullSafeNEQ)
+_PREDICATES = (
+    *_COMPARISONS,
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.Is,
+    exp.Like,
+    exp.In,
+    exp.Between,
+    exp.Exists,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
+)
 _TYPE_NAMES = {
     "UTINYINT": "tinyint", "TINYINT": "tinyint", "SMALLINT": "smallint", "INT": "int", "BIGINT": "bigint",
     "DECIMAL": "decimal", "FLOAT": "float", "DOUBLE": "real", "BIT": "bit", "BOOLEAN": "bit", "MONEY": "money",
@@ -35,7 +47,9 @@ _TYPE_NAMES = {
 
 def read_type(node: exp.DataType, *, default_length: int = 30) -> SqlType:
     """The T-SQL type of a CAST's or a declaration's `DataType` node; raises 243 for an unknown one."""
-    written = node.args.get("kind") or _TYPE_NAMES.get(node.this.name if hasattr(node.this, "name") else str(node.this), "")
+    written = node.args.get("kind") or _TYPE_NAMES.get(
+        node.this.name if hasattr(node.this, "name") else str(node.this), ""
+    )
     params = [param.this.name for param in node.expressions]
     try:
         return parse_type(f"{written}({','.join(params)})" if params else str(written), default_length=default_length)
@@ -107,7 +121,7 @@ class ExpressionCompiler:
 
     def _column(self, node: exp.Column, scope: Scope) -> Expr:
         if len(node.parts) == 1 and not node.this.args.get("quoted"):
-            niladic = builtins.NILADIC.get(node.name.upper())
+            niladic = facts.NILADIC.get(node.name.upper())
             if niladic:
                 return niladic(self, [], scope)
         expr, _ = self.column(node, scope)
@@ -157,9 +171,9 @@ class ExpressionCompiler:
     def _parameter(self, node: exp.Parameter, scope: Scope) -> Expr:
         if isinstance(node.this, exp.Parameter):
             name = node.this.name.upper()
-            if name not in builtins.GLOBALS:
+            if name not in facts.GLOBALS:
                 raise undeclared(f"@@{node.this.name}")
-            return builtins.GLOBALS[name](self.context)
+            return facts.GLOBALS[name](self.context)
         name = f"@{node.name}".lower()
         declared = self.context.variables.get(name)
         if declared is None:
@@ -211,7 +225,10 @@ class ExpressionCompiler:
         for result in results:
             to = common(to, result.type)
         if to == NULL:
-            raise SqlError(8133, "At least one of the result expressions in a CASE specification must be an expression other than the NULL constant.")
+            raise SqlError(
+                8133,
+                "At least one of the result expressions in a CASE specification must be an expression other than the NULL constant.",
+            )
         values = [cast(result, to).sql for result in results]
         sql = " ".join(f"WHEN {when} THEN {then}" for when, then in zip(conditions, values))
         return Expr(f"CASE {sql} ELSE {values[-1]} END", to, any(result.nullable for result in results))
@@ -225,7 +242,10 @@ class ExpressionCompiler:
     def _scalar(self, node: exp.Expression, scope: Scope) -> Expr:
         query = self.subquery(node, scope)
         if len(query.columns) != 1:
-            raise SqlError(116, "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.")
+            raise SqlError(
+                116,
+                "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+            )
         return Expr(f"({query.sql})", query.columns[0].type, True)
 
     def _anonymous(self, node: exp.Anonymous, scope: Scope) -> Expr:
@@ -286,7 +306,11 @@ class ExpressionCompiler:
             return self._in(node, scope)
         if isinstance(node, exp.Exists):
             return f"EXISTS ({self.subquery(node.this, scope).sql})"
-        raise SqlError(4145, f"An expression of non-boolean type specified in a context where a condition is expected, near '{node.sql('tsql')[:40]}'.", severity=15)
+        raise SqlError(
+            4145,
+            f"An expression of non-boolean type specified in a context where a condition is expected, near '{node.sql('tsql')[:40]}'.",
+            severity=15,
+        )
 
     def _comparison(self, operator: str, node: exp.Expression, scope: Scope) -> str:
         right = node.expression
@@ -294,7 +318,10 @@ class ExpressionCompiler:
             inner = right.this.this if isinstance(right.this, exp.Subquery) else right.this
             query = self.subquery(inner, scope)
             if len(query.columns) != 1:
-                raise SqlError(116, "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.")
+                raise SqlError(
+                    116,
+                    "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+                )
             left = self.value(node.this, scope)
             mine, theirs = meet(left, Expr('q."c0"', query.columns[0].type))
             word = "ALL" if isinstance(right, exp.All) else "ANY"
@@ -307,7 +334,10 @@ class ExpressionCompiler:
         if nested is not None:
             query = self.subquery(nested.this if isinstance(nested, exp.Subquery) else nested, scope)
             if len(query.columns) != 1:
-                raise SqlError(116, "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.")
+                raise SqlError(
+                    116,
+                    "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+                )
             mine, theirs = meet(left, Expr('q."c0"', query.columns[0].type))
             return f"({mine} IN (SELECT {theirs} FROM ({query.sql}) AS q))"
         pairs = [meet(left, self.value(item, scope)) for item in node.expressions]
@@ -360,6 +390,3 @@ def like_regex(pattern: str, escape: str | None) -> str:
         out.append(".*" if char == "%" else "." if char == "_" else re.escape(char))
         at += 1
     return "".join(out)
-
-
-__all__ = ["ExpressionCompiler", "ident", "like_regex", "read_type"]

@@ -16,6 +16,12 @@ _FAIL_DECIMAL = conversion_message("nvarchar", "decimal")
 MACROS = [
     # Divisors: SQL Server fails, DuckDB gives inf or NULL for some types.
     "tsql_nz(b) AS CASE WHEN b = 0 THEN error('@@TSQL|8134|Divide by zero error encountered.|@@') ELSE b END",
+    # A float that SQL Server could not hold: it has no infinity.
+    """tsql_finite(x) AS CASE WHEN isfinite(x) OR x IS NULL THEN x
+        ELSE error('@@TSQL|8115|Arithmetic overflow error converting expression to data type float.|@@') END""",
+    # Lengths count UTF-16 units: a character beyond the basic plane counts twice.
+    """tsql_length(x) AS CASE WHEN strlen(x) = length(x) THEN length(x)
+        ELSE length(x) + length(regexp_replace(x, '[^\\x{10000}-\\x{10FFFF}]', '', 'g')) END""",
     # A text of digits, ready for a cast to an integer type; '' counts as 0.
     """tsql_int_text(x, target) AS CASE
         WHEN trim(x, ' ') = '' THEN '0'

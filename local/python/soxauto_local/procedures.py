@@ -97,9 +97,14 @@ def _describe(session: "Session", tree: exp.Execute, sink: "Sink") -> None:
     sql = _text(session, positional.pop(0) if positional else named.get("@tsql"))
     params = _text(session, positional.pop(0) if positional else named.get("@params"))
     if sql is None:
-        raise SqlError(201, "Procedure or function 'sp_describe_first_result_set' expects parameter '@tsql', which was not supplied.")
+        raise SqlError(
+            201,
+            "Procedure or function 'sp_describe_first_result_set' expects parameter '@tsql', which was not supplied.",
+        )
     rows = [_row(place, column) for place, column in enumerate(session.describe(sql, params or ""))]
-    columns = tuple(Output(name, kind, name not in ("is_hidden", "column_ordinal", "is_nullable")) for name, kind in _DESCRIBED)
+    columns = tuple(
+        Output(name, kind, name not in ("is_hidden", "column_ordinal", "is_nullable")) for name, kind in _DESCRIBED
+    )
     selects = ["SELECT " + ", ".join(f'{cell} AS "c{i}"' for i, cell in enumerate(row)) for row in rows]
     if not selects:
         nothing = ", ".join(f'CAST(NULL AS {kind.duckdb()}) AS "c{i}"' for i, (_, kind) in enumerate(_DESCRIBED))
@@ -130,5 +135,3 @@ def _cell(value: object, kind: SqlType) -> str:
     if isinstance(value, str):
         return text(value)
     return f"CAST({value} AS {kind.duckdb()})"
-
-

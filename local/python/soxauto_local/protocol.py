@@ -23,6 +23,8 @@ from .store import Store
 LOG = logging.getLogger(__name__)
 MAX_FRAME = 256 * 1024 * 1024
 """Bytes of one incoming frame; a longer one ends the connection."""
+FRAME_BYTES = 16 * 1024 * 1024
+"""Bytes of rows in one outgoing frame, about; a single row may be more."""
 
 
 class Connection:
@@ -101,7 +103,9 @@ class Connection:
         except OSError:
             raise
         except RecursionError:
-            self._send(b"E", SqlError(191, "Some part of your SQL statement is nested too deeply.", severity=15).to_json())
+            self._send(
+                b"E", SqlError(191, "Some part of your SQL statement is nested too deeply.", severity=15).to_json()
+            )
             return
         except Exception as error:  # a defect of the engine must not look like an empty answer
             LOG.exception("the engine failed")
@@ -116,7 +120,12 @@ class Connection:
         self._send(b"C", [{"name": c.name, "type": str(c.type), "nullable": c.nullable} for c in columns])
 
     def batch(self, batch: pa.RecordBatch) -> None:
-        """`B`."""
+        """`B`; a batch of wide values goes in several frames."""
+        most = max(1, batch.num_rows * FRAME_BYTES // max(batch.nbytes, 1))
+        for start in range(0, batch.num_rows, most):
+            self._batch(batch.slice(start, most))
+
+    def _batch(self, batch: pa.RecordBatch) -> None:
         out = io.BytesIO()
         with pa.ipc.new_stream(out, batch.schema) as writer:
             writer.write_batch(batch)

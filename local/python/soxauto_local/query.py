@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from . import aggregates, builtins
+from . import aggregates, facts
 from .casts import cast
 from .context import Context
 from .errors import SqlError, unsupported
-from .expr import Expr, ident, key
+from .expr import Expr, key
 from .expressions import ExpressionCompiler
 from .scope import Cte, Scope
 from .sources import SourceCompiler
@@ -103,7 +103,10 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         inner.ctes[name.lower()] = Cte(alias, columns)
         step = self.query(body.expression, inner, top=False)
         if len(step.columns) != len(anchor.columns):
-            raise SqlError(205, "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.")
+            raise SqlError(
+                205,
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.",
+            )
         casts = self._cast_outputs(step, [column.type for column in anchor.columns])
         return f"({anchor.sql}) UNION ALL ({casts})", columns
 
@@ -127,7 +130,10 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         left = self.query(node.this, scope, top=False)
         right = self.query(node.expression, scope, top=False)
         if len(left.columns) != len(right.columns):
-            raise SqlError(205, "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.")
+            raise SqlError(
+                205,
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.",
+            )
         kinds = [common(a.type, b.type) for a, b in zip(left.columns, right.columns)]
         either = [a.nullable or b.nullable for a, b in zip(left.columns, right.columns)]
         if isinstance(node, exp.Except):
@@ -177,7 +183,10 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         for item in order.expressions if order is not None else []:
             place = self._output_place(item.this, columns)
             if place is None:
-                raise SqlError(104, "ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator.")
+                raise SqlError(
+                    104,
+                    "ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator.",
+                )
             items.append(self.order_key(Expr(f'o."c{place}"', columns[place].type), bool(item.args.get("desc"))))
         by = f" ORDER BY {', '.join(items)}" if items else ""
         return Query(f"SELECT * FROM ({sql}) AS o{by}{tail}", columns)
@@ -186,7 +195,11 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         if isinstance(node, exp.Literal) and not node.is_string:
             place = int(node.name)
             if not 1 <= place <= len(columns):
-                raise SqlError(108, f"The ORDER BY position number {place} is out of range of the number of items in the select list.", severity=15)
+                raise SqlError(
+                    108,
+                    f"The ORDER BY position number {place} is out of range of the number of items in the select list.",
+                    severity=15,
+                )
             return place - 1
         if isinstance(node, exp.Column) and len(node.parts) == 1:
             for place, column in enumerate(columns):
@@ -202,7 +215,11 @@ class Compiler(SourceCompiler, ExpressionCompiler):
                 raise unsupported(name.strip("_").upper())
         limit, order = node.args.get("limit"), node.args.get("order")
         if order is not None and not top and limit is None and node.args.get("offset") is None:
-            raise SqlError(1033, "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is also specified.", severity=15)
+            raise SqlError(
+                1033,
+                "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is also specified.",
+                severity=15,
+            )
         from_sql = self.from_clause(node, scope)
         where = node.args.get("where")
         where_sql = f" WHERE {self.predicate(where.this, scope)}" if where is not None else ""
@@ -220,12 +237,18 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         if limit is not None and self._ties(limit):
             by = f"ORDER BY {', '.join(order_items)}" if order_items else ""
             if not by:
-                raise SqlError(1062, "The TOP N WITH TIES clause is not allowed without a corresponding ORDER BY clause.", severity=15)
+                raise SqlError(
+                    1062,
+                    "The TOP N WITH TIES clause is not allowed without a corresponding ORDER BY clause.",
+                    severity=15,
+                )
             return Query(f"{body} QUALIFY rank() OVER ({by}) <= {self._count(limit, scope)} {by}", columns)
         by = f" ORDER BY {', '.join(order_items)}" if order_items else ""
         return Query(f"{body}{by}{self._limit(node, scope)}", columns)
 
-    def _rewrite_distinct_order(self, node: exp.Select, items: list[tuple[str, Expr]], columns: tuple[Output, ...], scope: Scope) -> exp.Select:
+    def _rewrite_distinct_order(
+        self, node: exp.Select, items: list[tuple[str, Expr]], columns: tuple[Output, ...], scope: Scope
+    ) -> exp.Select:
         """ORDER BY of a DISTINCT by ordinals, so that it can stand outside."""
         order = node.args.get("order")
         if order is None:
@@ -237,7 +260,9 @@ class Compiler(SourceCompiler, ExpressionCompiler):
                 sql = self.value(original.this, scope).sql
                 place = next((i for i, (_, expr) in enumerate(items) if expr.sql == sql), None)
             if place is None:
-                raise SqlError(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.", severity=15)
+                raise SqlError(
+                    145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.", severity=15
+                )
             item.set("this", exp.Literal.number(place + 1))
         return copy
 
@@ -254,7 +279,7 @@ class Compiler(SourceCompiler, ExpressionCompiler):
             elif isinstance(item, exp.EQ) and isinstance(item.this, exp.Literal) and item.this.is_string:
                 name, item = item.this.name, item.expression
             expr = self.value(item, scope)
-            if not name and isinstance(item, exp.Column) and item.name.upper() not in builtins.NILADIC:
+            if not name and isinstance(item, exp.Column) and item.name.upper() not in facts.NILADIC:
                 name = item.name
             items.append((name, expr))
         return items
@@ -264,14 +289,21 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         matching = [s for s in scope.sources if not wanted or s.qualifiers[-len(wanted) :] == wanted]
         if not matching:
             if wanted:
-                raise SqlError(107, f"The column prefix '{'.'.join(wanted)}' does not match with a table name or alias name used in the query.", severity=15)
+                raise SqlError(
+                    107,
+                    f"The column prefix '{'.'.join(wanted)}' does not match with a table name or alias name used in the query.",
+                    severity=15,
+                )
             raise SqlError(263, "Must specify table to select from.")
         found = [(name, expr) for source in matching for name, expr in source.columns]
         if scope.groups is None:
             return found
         for name, expr in found:
             if expr.sql not in scope.groups:
-                raise SqlError(8120, f"Column '{name}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.")
+                raise SqlError(
+                    8120,
+                    f"Column '{name}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.",
+                )
         return [(name, scope.groups[expr.sql]) for name, expr in found]
 
     def _group(self, node: exp.Select, scope: Scope) -> str:
@@ -279,22 +311,25 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         group = node.args.get("group")
         if group is None:
             parts = [*node.expressions, node.args.get("having"), node.args.get("order")]
-            if node.args.get("having") is not None or any(aggregates.present(part) for part in parts if part is not None):
+            if node.args.get("having") is not None or any(
+                aggregates.present(part) for part in parts if part is not None
+            ):
                 scope.groups = {}
             return ""
         if group.args.get("grouping_sets") or group.args.get("all"):
             raise unsupported("GROUPING SETS")
-        plain = self._group_keys(group.expressions, scope)
+        listed = [item for item in group.expressions if not isinstance(item, (exp.Rollup, exp.Cube))]
+        plain = self._group_keys(listed, scope)
         clauses, groups = [], dict(plain)
-        special = False
-        for word in ("rollup", "cube"):
-            for item in group.args.get(word) or []:
-                keys = self._group_keys(item.expressions, scope) if item.expressions else plain
-                if not item.expressions:
-                    plain = {}
-                special = True
-                groups.update(keys)
-                clauses.append(f"{word.upper()}({', '.join(k for k, _ in keys.values())})")
+        supers = [item for item in group.expressions if isinstance(item, (exp.Rollup, exp.Cube))]
+        supers += [*(group.args.get("rollup") or []), *(group.args.get("cube") or [])]
+        for item in supers:
+            keys = self._group_keys(item.expressions, scope) if item.expressions else plain
+            if not item.expressions:
+                plain = {}  # GROUP BY a, b WITH ROLLUP
+            groups.update(keys)
+            clauses.append(f"{type(item).__name__.upper()}({', '.join(k for k, _ in keys.values())})")
+        special = bool(supers)
         names = [k for k, _ in plain.values()] + clauses
         scope.groups = {}
         for sql, (group_key, expr) in groups.items():
@@ -308,7 +343,11 @@ class Compiler(SourceCompiler, ExpressionCompiler):
         keys: dict[str, tuple[str, Expr]] = {}
         for item in nodes:
             if isinstance(item, (exp.Literal, exp.Null)):
-                raise SqlError(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.", severity=15)
+                raise SqlError(
+                    164,
+                    "Each GROUP BY expression must contain at least one column that is not an outer reference.",
+                    severity=15,
+                )
             expr = self.value(item, scope)
             keys[expr.sql] = (key(expr), expr)
         return keys

@@ -56,7 +56,11 @@ class Api:
 
     def _batch(self, body: dict) -> dict:
         statements = body.get("Sqls")
-        if not isinstance(statements, list) or not 1 <= len(statements) <= 40 or not all(isinstance(s, str) and s.strip() for s in statements):
+        if (
+            not isinstance(statements, list)
+            or not 1 <= len(statements) <= 40
+            or not all(isinstance(s, str) and s.strip() for s in statements)
+        ):
             raise validation("Sqls must hold 1 to 40 statements.")
         if body.get("ExecutionMode", "TRANSACTION") != "TRANSACTION":
             raise validation("The stand-in runs a batch as one transaction only.")
@@ -76,7 +80,11 @@ class Api:
             if item.get("name") in parameters or "value" not in item:
                 raise validation(f"Parameter {item.get('name')} is given twice or without a value.")
             parameters[item["name"]] = item["value"]
-        facts = {k: body[k] for k in ("Database", "WorkgroupName", "ClusterIdentifier", "SecretArn", "DbUser", "StatementName") if body.get(k)}
+        facts = {
+            k: body[k]
+            for k in ("Database", "WorkgroupName", "ClusterIdentifier", "SecretArn", "DbUser", "StatementName")
+            if body.get(k)
+        }
         seconds = self._seconds(body)
         token = body.get("ClientToken")
         asked = {k: v for k, v in body.items() if k not in ("ClientToken", "WaitTimeSeconds")}
@@ -164,10 +172,16 @@ class Api:
             self.warehouse.wait(request, seconds)
         if part is None:
             if request.batch:
-                raise validation(f"Query {request.id} is a batch: ask for the result of one of its sub-statements, such as {request.id}:1.")
+                raise validation(
+                    f"Query {request.id} is a batch: ask for the result of one of its sub-statements, such as {request.id}:1."
+                )
             part = request.parts[0]
         if request.status != "FINISHED" or not part.has_result:
-            raise ApiError("ResourceNotFoundException", "Query does not have result. Please check query status with DescribeStatement.", ResourceId=part.id)
+            raise ApiError(
+                "ResourceNotFoundException",
+                "Query does not have result. Please check query status with DescribeStatement.",
+                ResourceId=part.id,
+            )
         start = 0
         if body.get("NextToken"):
             try:
@@ -216,7 +230,9 @@ class Api:
     def _cancel(self, body: dict) -> dict:
         request, _ = self._find(body)
         if not self.warehouse.cancel(request):
-            raise validation(f"Could not cancel a query that is already in {request.status} state with ID: {request.id}")
+            raise validation(
+                f"Could not cancel a query that is already in {request.status} state with ID: {request.id}"
+            )
         return {"Status": True}
 
 
@@ -277,7 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     api: Api
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """An operation."""
         length = int(self.headers.get("Content-Length") or 0)
         if length > MAX_BODY:
@@ -304,7 +320,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         except Exception as error:
             LOG.exception("%s failed", operation)
-            self._answer(500, {"__type": "InternalServerException", "message": str(error), "Message": str(error)}, "InternalServerException")
+            self._answer(
+                500,
+                {"__type": "InternalServerException", "message": str(error), "Message": str(error)},
+                "InternalServerException",
+            )
 
     def _answer(self, status: int, body: dict, code: str = "") -> None:
         payload = json.dumps(body).encode()
@@ -317,7 +337,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
+    def log_message(self, format: str, *args: object) -> None:
         """Requests are not logged; failures are, above."""
 
 

@@ -47,7 +47,9 @@ class ObjectStore:
             aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID") or "test",
             aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY") or "test",
             aws_session_token=os.environ.get("AWS_SESSION_TOKEN"),
-            config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3, "mode": "standard"}),
+            config=botocore.config.Config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 3, "mode": "standard"}
+            ),
         )
 
     def size(self, url: str) -> int | None:
@@ -72,13 +74,15 @@ class ObjectStore:
             for chunk in self._body(url):
                 out.write(chunk)
 
-    def _body(self, url: str):  # noqa: ANN202 - an iterator of bytes
+    def _body(self, url: str):
         bucket, key = _location(url)
         try:
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK)
         except botocore.exceptions.ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            raise StatementError(f"ERROR: S3ServiceException:{error.response['Error'].get('Message', '')},Status {status}, {url}") from error
+            raise StatementError(
+                f"ERROR: S3ServiceException:{error.response['Error'].get('Message', '')},Status {status}, {url}"
+            ) from error
         except botocore.exceptions.BotoCoreError as error:
             raise StatementError(f"ERROR: S3 is not reachable: {error}") from error
 
@@ -113,7 +117,7 @@ def _targets(connection: duckdb.DuckDBPyConnection, copy: Copy) -> list[Target]:
         [copy.schema, copy.table],
     ).fetchall()
     if not rows:
-        raise StatementError(f'ERROR: Cannot COPY into nonexistent table {copy.table}')
+        raise StatementError(f"ERROR: Cannot COPY into nonexistent table {copy.table}")
     checks = connection.execute(
         "SELECT expression FROM duckdb_constraints() WHERE database_name = current_database() AND lower(schema_name) = ?"
         " AND lower(table_name) = ? AND constraint_type = 'CHECK'",
@@ -124,7 +128,9 @@ def _targets(connection: duckdb.DuckDBPyConnection, copy: Copy) -> list[Target]:
         match = re.search(r'(?:strlen|octet_length)\(\(?"?(.+?)"?\)?\)\s*<=\s*(?:CAST\()?\'?(\d+)', text)
         if match:
             widths[match[1].lower()] = int(match[2])
-    held = {name.lower(): Target(name, kind, bool(nullable), widths.get(name.lower(), 0)) for name, kind, nullable in rows}
+    held = {
+        name.lower(): Target(name, kind, bool(nullable), widths.get(name.lower(), 0)) for name, kind, nullable in rows
+    }
     if not copy.columns:
         return list(held.values())
     for name in copy.columns:
@@ -152,14 +158,20 @@ def _manifest(store: ObjectStore, url: str) -> list[str]:
         meta = entry.get("meta")
         length = meta.get("content_length") if isinstance(meta, dict) else None
         if not isinstance(length, int) or isinstance(length, bool):
-            raise StatementError(f"ERROR: COPY with PARQUET and MANIFEST requires meta.content_length in every entry; it is missing for {target}")
+            raise StatementError(
+                f"ERROR: COPY with PARQUET and MANIFEST requires meta.content_length in every entry; it is missing for {target}"
+            )
         size = store.size(target)
         if size is None:
             if entry.get("mandatory"):
-                raise StatementError(f"ERROR: S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey, {target}")
+                raise StatementError(
+                    f"ERROR: S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey, {target}"
+                )
             continue
         if size != length:
-            raise StatementError(f"ERROR: Manifest content_length {length} differs from the object's {size} bytes: {target}")
+            raise StatementError(
+                f"ERROR: Manifest content_length {length} differs from the object's {size} bytes: {target}"
+            )
         found.append(target)
     return found
 

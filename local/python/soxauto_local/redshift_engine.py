@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 import uuid
@@ -16,7 +18,7 @@ from .redshift_copy import ObjectStore, run_copy
 from .redshift_errors import StatementError, from_duckdb
 from .redshift_sql import Plan, plan
 from .redshift_types import RedshiftType, reported
-from .store import described
+from .store import OFFLINE, described
 
 MAX_RESULT_BYTES = 100 * 1024 * 1024
 """A larger result fails, as the Data API's limit has it."""
@@ -68,7 +70,11 @@ class Warehouse:
     """The DuckDB file that plays Redshift, and the requests that ran on it."""
 
     def __init__(self, path: Path, store: ObjectStore) -> None:
-        self.root = duckdb.connect(str(path), config={"threads": 2, "memory_limit": "1GB"})
+        self.root = duckdb.connect(str(path), config={"threads": 2, "memory_limit": "1GB", **OFFLINE})
+        spill = tempfile.gettempdir().replace("'", "''")
+        self.root.execute(f"SET temp_directory = '{spill}/soxauto-warehouse-{os.getpid()}'")
+        self.root.execute(f"SET allowed_directories = ['{spill}/']")  # where COPY puts what it fetched
+        self.root.execute("SET enable_external_access = false")
         self.root.execute("SET TimeZone = 'UTC'")
         self.root.execute('CREATE SCHEMA IF NOT EXISTS "public"')
         _install_views(self.root)
@@ -79,7 +85,9 @@ class Warehouse:
         self._writing = threading.Lock()
         self._query_id = 1000
 
-    def submit(self, statements: list[str], *, batch: bool, parameters: dict[str, str], facts: dict[str, str]) -> Request:
+    def submit(
+        self, statements: list[str], *, batch: bool, parameters: dict[str, str], facts: dict[str, str]
+    ) -> Request:
         """Queues a request and returns at once."""
         identifier = str(uuid.uuid4())
         parts = []
@@ -135,7 +143,12 @@ class Warehouse:
             self._fail(request, current, error, started)
             return
         except Exception as error:  # a defect of the stand-in is a failed statement, never a lost one
-            self._fail(request, current, StatementError(f"ERROR: the stand-in failed: {type(error).__name__}: {error}"), started)
+            self._fail(
+                request,
+                current,
+                StatementError(f"ERROR: the stand-in failed: {type(error).__name__}: {error}"),
+                started,
+            )
             return
         # Writers run one after the other: DuckDB would refuse one of two concurrent changes, Redshift queues them.
         lock = self._writing if any(p.writes for p in plans) else threading.Lock()
@@ -156,7 +169,12 @@ class Warehouse:
                     raise StatementError("ERROR: Query cancelled on user's request")
                 begun = time.monotonic_ns()
                 part.status = "STARTED"
-                step = plan(part.sql, _used(part.sql, request.parameters, request.batch), last_copy_count=copied, query_id=part.query_id)
+                step = plan(
+                    part.sql,
+                    _used(part.sql, request.parameters, request.batch),
+                    last_copy_count=copied,
+                    query_id=part.query_id,
+                )
                 copied = self._step(connection, request, part, step, copied)
                 part.status, part.duration, part.updated = "FINISHED", time.monotonic_ns() - begun, time.time()
             connection.execute("COMMIT")
@@ -173,7 +191,9 @@ class Warehouse:
             request.connection = None
             connection.close()
 
-    def _step(self, connection: duckdb.DuckDBPyConnection, request: Request, part: Part, step: Plan, copied: int) -> int:
+    def _step(
+        self, connection: duckdb.DuckDBPyConnection, request: Request, part: Part, step: Plan, copied: int
+    ) -> int:
         if step.copy is not None:
             part.count = run_copy(connection, self.store, step.copy, lambda: request.cancelled)
             return part.count

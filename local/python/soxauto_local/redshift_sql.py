@@ -20,7 +20,9 @@ from .redshift_types import read_type
 _DIALECT = Redshift()
 _NOTHING = frozenset("ANALYZE VACUUM GRANT REVOKE LOCK COMMENT SET RESET".split())
 _TRANSACTION = frozenset("BEGIN START COMMIT END ROLLBACK ABORT".split())
-_COLUMN_WORDS = frozenset("NOT NULL DEFAULT ENCODE DISTKEY SORTKEY PRIMARY UNIQUE REFERENCES IDENTITY GENERATED COLLATE CONSTRAINT CHECK".split())
+_COLUMN_WORDS = frozenset(
+    "NOT NULL DEFAULT ENCODE DISTKEY SORTKEY PRIMARY UNIQUE REFERENCES IDENTITY GENERATED COLLATE CONSTRAINT CHECK".split()
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ def plan(sql: str, parameters: dict[str, str], *, last_copy_count: int = 0, quer
         return Plan()
     if words[0] in _TRANSACTION:
         raise StatementError(f"ERROR: {words[0]} is not supported: a batch is one transaction already")
-    if words[0] == "CREATE" and "TABLE" in words[1:4] and "AS" not in words[: _first_paren(tokens)] and _first_paren(tokens) < len(tokens):
+    if (
+        words[0] == "CREATE"
+        and "TABLE" in words[1:4]
+        and "AS" not in words[: _first_paren(tokens)]
+        and _first_paren(tokens) < len(tokens)
+    ):
         return Plan(_create_table(sql, tokens, words), writes=True)
     return _general(sql, parameters, last_copy_count, query_id)
 
@@ -72,7 +79,9 @@ def _first_paren(tokens: list[Token]) -> int:
     return next((i for i, token in enumerate(tokens) if token.token_type == TokenType.L_PAREN), len(tokens))
 
 
-def _general(sql: str, parameters: dict[str, str], last_copy_count: int = 0, query_id: int = 0, *, named: bool = True) -> Plan:
+def _general(
+    sql: str, parameters: dict[str, str], last_copy_count: int = 0, query_id: int = 0, *, named: bool = True
+) -> Plan:
     try:
         trees = [tree for tree in _DIALECT.parse(sql) if tree is not None]
     except ParseError as error:
@@ -130,7 +139,13 @@ def _name_outputs(tree: exp.Expression) -> None:
         elif isinstance(inner, exp.Column):
             named.append(exp.alias_(item, inner.name, quoted=True))
         else:
-            name = inner.name.lower() if isinstance(inner, exp.Anonymous) else inner.sql_name().lower() if isinstance(inner, exp.Func) else "?column?"
+            name = (
+                inner.name.lower()
+                if isinstance(inner, exp.Anonymous)
+                else inner.sql_name().lower()
+                if isinstance(inner, exp.Func)
+                else "?column?"
+            )
             named.append(exp.alias_(item, name, quoted=True))
     tree.set("expressions", named)
 
@@ -180,7 +195,25 @@ def _create_table(sql: str, tokens: list[Token], words: list[str]) -> str:
 
 
 def _check_attributes(words: list[str]) -> None:
-    known = {"DISTSTYLE", "DISTKEY", "SORTKEY", "COMPOUND", "INTERLEAVED", "ENCODE", "BACKUP", "AUTO", "EVEN", "KEY", "ALL", "NO", "YES", "NONE", "(", ")", ","}
+    known = {
+        "DISTSTYLE",
+        "DISTKEY",
+        "SORTKEY",
+        "COMPOUND",
+        "INTERLEAVED",
+        "ENCODE",
+        "BACKUP",
+        "AUTO",
+        "EVEN",
+        "KEY",
+        "ALL",
+        "NO",
+        "YES",
+        "NONE",
+        "(",
+        ")",
+        ",",
+    }
     depth = 0
     for word in words:
         depth += (word == "(") - (word == ")")
@@ -216,7 +249,9 @@ def _column(sql: str, item: list[Token]) -> str:
     if "DEFAULT" in rest:
         tail = item[stop + rest.index("DEFAULT") + 1 :]
         cut = next((i for i, token in enumerate(tail) if i and token.text.upper() in _COLUMN_WORDS), len(tail))
-        default = _general(f"SELECT {sql[tail[0].start : tail[cut - 1].end + 1]}", {}, named=False).sql.removeprefix("SELECT ")
+        default = _general(f"SELECT {sql[tail[0].start : tail[cut - 1].end + 1]}", {}, named=False).sql.removeprefix(
+            "SELECT "
+        )
         extra += f" DEFAULT {default}"
     return f"{name} {kind.stored()}{extra}{kind.check(name)}"
 
@@ -232,7 +267,7 @@ def _copy(tokens: list[Token], words: list[str], parameters: dict[str, str]) -> 
     paren = next((i for i in range(1, from_at) if words[i] == "("), from_at)
     parts = [_folded(token) for token in tokens[1:paren] if token.token_type != TokenType.DOT]
     if not 1 <= len(parts) <= 2:
-        raise StatementError('ERROR: syntax error in COPY: expected schema.table')
+        raise StatementError("ERROR: syntax error in COPY: expected schema.table")
     columns = tuple(_folded(token) for token in tokens[paren + 1 : from_at] if token.text not in (",", ")"))
     source = tokens[from_at + 1] if from_at + 1 < len(tokens) else None
     if source is None or source.token_type != TokenType.STRING or not source.text.startswith("s3://"):
@@ -250,7 +285,9 @@ def _copy(tokens: list[Token], words: list[str], parameters: dict[str, str]) -> 
         elif word == "FORMAT":
             at += 2 if rest[at + 1 : at + 2] == ["AS"] else 1
             if rest[at : at + 1] != ["PARQUET"]:
-                raise StatementError(f"ERROR: the Redshift stand-in copies PARQUET only, not {' '.join(rest[at:at + 1])}")
+                raise StatementError(
+                    f"ERROR: the Redshift stand-in copies PARQUET only, not {' '.join(rest[at : at + 1])}"
+                )
             parquet, at = True, at + 1
         elif word == "PARQUET":
             parquet, at = True, at + 1

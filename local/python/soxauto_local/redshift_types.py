@@ -55,7 +55,11 @@ class RedshiftType:
 
 def read_type(text: str) -> RedshiftType:
     """A declared type; raises as Redshift does for one it does not have."""
-    match = re.fullmatch(r"\s*([A-Za-z_]\w*(?:\s+[A-Za-z]+)*?)\s*(?:\(\s*(max|\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*((?:with|without)\s+time\s+zone)?\s*", text, re.I)
+    match = re.fullmatch(
+        r"\s*([A-Za-z_]\w*(?:\s+[A-Za-z]+)*?)\s*(?:\(\s*(max|\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*((?:with|without)\s+time\s+zone)?\s*",
+        text,
+        re.I,
+    )
     if not match:
         raise StatementError(f'ERROR: syntax error at or near "{text}"')
     written = " ".join(f"{match[1]} {match[4] or ''}".lower().split())

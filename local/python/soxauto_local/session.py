@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -21,8 +21,9 @@ from .parser import If, Node, Statement, parse_condition, parse_statement, split
 from .query import Compiler, Output, Query
 from .scope import Scope
 from .sources import shown_name
-from .sqltypes import SqlType, parse_type
-from .store import Store, stream
+from .sqltypes import MAX, SqlType, parse_type
+from .store import BATCH_ROWS, WIDE_BATCH_ROWS, Store, stream
+from .unparsed import UNPARSED, Return
 from .values import bind, read_declarations
 
 
@@ -42,10 +43,6 @@ class Sink(Protocol):
         """The session's database changed."""
 
 
-class _Return(Exception):
-    """RETURN: the batch ends here."""
-
-
 class Session:
     """A logged-in session: its database, variables, temporary tables, and cursor."""
 
@@ -54,7 +51,9 @@ class Session:
         name = login.get("database") or "master"
         held = store.catalog.database(name)
         if held is None:
-            raise SqlError(4060, f'Cannot open database "{name}" requested by the login. The login failed.', severity=11)
+            raise SqlError(
+                4060, f'Cannot open database "{name}" requested by the login. The login failed.', severity=11
+            )
         self.store = store
         self.context = Context(
             store.catalog,
@@ -99,7 +98,7 @@ class Session:
         self.context.variables, self.values = dict(kinds), dict(values)
         try:
             self._nodes(nodes, sink)
-        except _Return:
+        except Return:
             pass
         finally:
             self.context.variables, self.values = outer
@@ -116,18 +115,11 @@ class Session:
             self.context.variables = outer
 
     def cancel(self) -> None:
-        """Stops the running request; called from another thread, once or often."""
+        """Stops the running request; called from another thread, returns when the request has ended."""
         self.cancelled.set()
-        deadline = 0
-        while self.running.is_set() and deadline < 500:
+        while self.running.is_set() and self.cancelled.is_set():
             self.cursor.interrupt()  # lost if no query is under way at this instant, hence again
-            deadline += 1
-            if not self.cancelled.wait(0) or self._pause():
-                return
-
-    def _pause(self) -> bool:
-        threading.Event().wait(0.02)
-        return not self.running.is_set()
+            time.sleep(0.02)
 
     def close(self) -> None:
         """Ends the session and drops its temporary tables."""
@@ -142,7 +134,7 @@ class Session:
                 if isinstance(node, If):
                     parse_condition(node.condition)
                     self._check_syntax(node.then + node.otherwise)
-                elif node.verb not in _UNPARSED:
+                elif node.verb not in UNPARSED:
                     parse_statement(node)
             except SqlError as error:
                 error.line = node.line
@@ -161,7 +153,11 @@ class Session:
             except (duckdb.Error, OSError, pa.ArrowException) as error:
                 if isinstance(error, (BrokenPipeError, ConnectionError)):
                     raise
-                raised = SqlError(0, "Operation cancelled by user.", severity=11) if self.cancelled.is_set() else from_duckdb(error)
+                raised = (
+                    SqlError(0, "Operation cancelled by user.", severity=11)
+                    if self.cancelled.is_set()
+                    else from_duckdb(error)
+                )
                 raised.line = node.line
                 raise raised from error
             except SqlError as error:
@@ -176,8 +172,10 @@ class Session:
         self._nodes(node.then if found[0][0] else node.otherwise, sink)
 
     def _statement(self, statement: Statement, sink: Sink) -> None:
-        special = _UNPARSED.get(statement.verb)
-        if special is not None and not (statement.verb == "SET" and len(statement.tokens) > 1 and statement.tokens[1].text.startswith("@")):
+        special = UNPARSED.get(statement.verb)
+        if special is not None and not (
+            statement.verb == "SET" and len(statement.tokens) > 1 and statement.tokens[1].text.startswith("@")
+        ):
             special(self, statement)
             return
         tree = parse_statement(statement)
@@ -223,7 +221,8 @@ class Session:
         """Runs a compiled query and streams it to the sink."""
         schema = pa.schema([pa.field(f"c{i}", column.type.arrow()) for i, column in enumerate(query.columns)])
         count, started = 0, False
-        with stream(self.cursor, query.sql, parameters) as batches:
+        wide = any(column.type.length == MAX or column.type.name == "xml" for column in query.columns)
+        with stream(self.cursor, query.sql, parameters, WIDE_BATCH_ROWS if wide else BATCH_ROWS) as batches:
             for batch in batches:
                 if self.cancelled.is_set():
                     raise SqlError(0, "Operation cancelled by user.", severity=11)
@@ -260,7 +259,11 @@ class Session:
             for target in item.this if isinstance(item.this, list) else [item.this]:
                 name = f"@{target.name}".lower()
                 if name in self.context.variables:
-                    raise SqlError(134, f"The variable name '@{target.name}' has already been declared. Variable names must be unique within a query batch or stored procedure.", severity=15)
+                    raise SqlError(
+                        134,
+                        f"The variable name '@{target.name}' has already been declared. Variable names must be unique within a query batch or stored procedure.",
+                        severity=15,
+                    )
                 value: object = None
                 default = item.args.get("default")
                 if default:
@@ -291,8 +294,14 @@ class Session:
         tree.set("expressions", [item.expression for item in tree.expressions])
         compiler = Compiler(self.context)
         query = compiler.query(tree).finished()
-        exprs = [cast(Expr(f'q."c{i}"', column.type, column.nullable), kind) for i, (column, (_, kind)) in enumerate(zip(query.columns, targets))]
-        items = ", ".join(f"CAST({e.sql} AS VARCHAR)" if k.is_temporal or k.name == "decimal" or k.is_money else e.sql for e, (_, k) in zip(exprs, targets))
+        exprs = [
+            cast(Expr(f'q."c{i}"', column.type, column.nullable), kind)
+            for i, (column, (_, kind)) in enumerate(zip(query.columns, targets))
+        ]
+        items = ", ".join(
+            f"CAST({e.sql} AS VARCHAR)" if k.is_temporal or k.name == "decimal" or k.is_money else e.sql
+            for e, (_, k) in zip(exprs, targets)
+        )
         rows = self.cursor.execute(f"SELECT {items} FROM ({query.sql}) AS q", self.bound(compiler)).fetchall()
         self.context.rowcount = len(rows)
         if rows:
@@ -304,7 +313,9 @@ class Session:
     def _use(self, tree: exp.Use, sink: Sink) -> None:
         held = self.store.catalog.database(tree.this.name)
         if held is None:
-            raise SqlError(911, f"Database '{tree.this.name}' does not exist. Make sure that the name is entered correctly.")
+            raise SqlError(
+                911, f"Database '{tree.this.name}' does not exist. Make sure that the name is entered correctly."
+            )
         self.context.database = held.name
         sink.database(held.name)
 
@@ -312,13 +323,15 @@ class Session:
         for node in nodes:
             if isinstance(node, If):
                 raise SqlError(11509, "The metadata could not be determined because the batch is conditional (IF).")
-            if node.verb in _UNPARSED and not (node.verb == "SET" and node.tokens[1].text.startswith("@")):
+            if node.verb in UNPARSED and not (node.verb == "SET" and node.tokens[1].text.startswith("@")):
                 continue
             tree = parse_statement(node)
             if isinstance(tree, exp.Declare):
                 for item in tree.expressions:
                     for target in item.this if isinstance(item.this, list) else [item.this]:
-                        self.context.variables[f"@{target.name}".lower()] = read_type(item.args["kind"], default_length=1)
+                        self.context.variables[f"@{target.name}".lower()] = read_type(
+                            item.args["kind"], default_length=1
+                        )
             elif isinstance(tree, exp.Select) and _is_assignment(tree):
                 continue
             elif isinstance(tree, (exp.Select, exp.SetOperation, exp.Subquery)):
@@ -326,7 +339,10 @@ class Session:
                     continue
                 for table in tree.find_all(exp.Table):
                     if isinstance(table.this, exp.Identifier) and table.this.args.get("temporary"):
-                        raise SqlError(11526, f"The metadata could not be determined because statement '{node.text[:60]}' uses a temp table.")
+                        raise SqlError(
+                            11526,
+                            f"The metadata could not be determined because statement '{node.text[:60]}' uses a temp table.",
+                        )
                 return Compiler(self.context).query(tree).finished().columns
             elif isinstance(tree, exp.Execute):
                 raise SqlError(11512, "The metadata could not be determined because the batch calls a procedure.")
@@ -342,51 +358,20 @@ class Session:
         shown = held.name if held else database
         if self.context.can_write:
             return SqlError(3906, f'Failed to update database "{shown}" because the database is read-only.')
-        return SqlError(229, f"The {action} permission was denied on the object '{table.name}', database '{shown}', schema '{schema}'.", severity=14, state=5)
+        return SqlError(
+            229,
+            f"The {action} permission was denied on the object '{table.name}', database '{shown}', schema '{schema}'.",
+            severity=14,
+            state=5,
+        )
 
 
 def _is_assignment(tree: exp.Select) -> bool:
     assigned = [isinstance(item, exp.EQ) and isinstance(item.this, exp.Parameter) for item in tree.expressions]
     if any(assigned) and not all(assigned):
-        raise SqlError(141, "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations.", severity=15)
+        raise SqlError(
+            141,
+            "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations.",
+            severity=15,
+        )
     return bool(assigned) and all(assigned)
-
-
-def _ignore(session: Session, statement: Statement) -> None:
-    """SET options, transactions, PRINT: nothing here depends on them, but NOCOUNT."""
-    words = [token.text.upper() for token in statement.tokens]
-    if words[:2] == ["SET", "NOCOUNT"]:
-        session.no_count = words[-1] == "ON"
-
-
-def _return(session: Session, statement: Statement) -> None:
-    raise _Return
-
-
-def _raise(session: Session, statement: Statement) -> None:
-    texts = [token.text for token in statement.tokens if "STRING" in token.token_type.name]
-    raise SqlError(50000, texts[0] if texts else statement.text)
-
-
-def _unsupported(session: Session, statement: Statement) -> None:
-    raise unsupported(f"the statement {statement.verb}")
-
-
-def _denied(session: Session, statement: Statement) -> None:
-    raise SqlError(262, f"{statement.verb} permission denied in database '{session.context.database}'.", severity=14)
-
-
-_UNPARSED: dict[str, Callable[[Session, Statement], None]] = {
-    "SET": _ignore,
-    "PRINT": _ignore,
-    "BEGIN": _ignore,
-    "COMMIT": _ignore,
-    "ROLLBACK": _ignore,
-    "SAVE": _ignore,
-    "RETURN": _return,
-    "RAISERROR": _raise,
-    "THROW": _raise,
-    **{verb: _unsupported for verb in ("WHILE", "WAITFOR", "GOTO", "BREAK", "CONTINUE", "DBCC", "MERGE")},
-    **{verb: _denied for verb in ("GRANT", "DENY", "REVOKE", "KILL", "BACKUP", "RESTORE", "BULK", "ALTER")},
-}
-

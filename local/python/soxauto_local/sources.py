@@ -151,7 +151,9 @@ class SourceCompiler:
         holder = labelled if labelled is not None else node
         rows = [[self.value(item, scope) for item in row.expressions] for row in node.expressions]
         if len({len(row) for row in rows}) != 1:
-            raise SqlError(10709, "The number of columns for each row in a table value constructor must be the same.", severity=15)
+            raise SqlError(
+                10709, "The number of columns for each row in a table value constructor must be the same.", severity=15
+            )
         kinds: list[SqlType] = []
         for place in range(len(rows[0])):
             kind = NULL
@@ -163,7 +165,8 @@ class SourceCompiler:
             raise SqlError(8155, "A table value constructor needs a column name for each of its columns.")
         body = ", ".join("(" + ", ".join(cast(v, k).sql for v, k in zip(row, kinds)) + ")" for row in rows)
         columns = [
-            (name, Expr(f'{alias}."c{i}"', kinds[i], any(row[i].nullable for row in rows))) for i, name in enumerate(names)
+            (name, Expr(f'{alias}."c{i}"', kinds[i], any(row[i].nullable for row in rows)))
+            for i, name in enumerate(names)
         ]
         scope.sources.append(Source((holder.alias.lower(),), columns))
         listed = ", ".join(f'"c{i}"' for i in range(len(kinds)))
@@ -175,9 +178,13 @@ class SourceCompiler:
         if name == "STRING_SPLIT" and len(call.expressions) == 2:
             value, separator = (self.value(item, scope) for item in call.expressions)
             columns = [("value", Expr(f'{alias}."value"', value.type if value.type.is_text else nvarchar(4000), False))]
-            sql = f"(SELECT unnest(string_split({value.sql}, {separator.sql})) AS \"value\") AS {alias}"
+            sql = f'(SELECT unnest(string_split({value.sql}, {separator.sql})) AS "value") AS {alias}'
         elif name == "FN_MY_PERMISSIONS":
-            kinds = [("entity_name", nvarchar(128)), ("subentity_name", nvarchar(128)), ("permission_name", nvarchar(60))]
+            kinds = [
+                ("entity_name", nvarchar(128)),
+                ("subentity_name", nvarchar(128)),
+                ("permission_name", nvarchar(60)),
+            ]
             granted = ["CONNECT", "SELECT"] + (["INSERT", "UPDATE", "DELETE"] if self.context.can_write else [])
             rows = ", ".join(f"('database', '', '{permission}')" for permission in granted)
             columns = [(n, Expr(f"{alias}.{ident(n)}", k, True)) for n, k in kinds]

@@ -248,7 +248,9 @@ def common(left: SqlType, right: SqlType) -> SqlType:
             return replace(high, length=MAX)
         longest = max(high.length, low.length)
         # char and char of another length make a char; mixing fixed and variable makes a variable one.
-        name = high.name if high.name == low.name else {"nchar": "nvarchar", "char": "varchar"}.get(high.name, high.name)
+        name = (
+            high.name if high.name == low.name else {"nchar": "nvarchar", "char": "varchar"}.get(high.name, high.name)
+        )
         return SqlType(name, longest)
     if high.name == low.name and high.is_temporal:
         return replace(high, scale=max(high.scale, low.scale))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +19,24 @@ from .expr import ident
 
 BATCH_ROWS = 10_000
 """Rows in one Arrow batch on their way to the client."""
+WIDE_BATCH_ROWS = 100
+"""The same where a column may hold megabytes: memory must not grow with the width of the values."""
+OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""DuckDB must work without a network: everything that is used is built into the wheel."""
 
 
 class Store:
     """DuckDB, limited in threads and memory so that it leaves room for the functions it feeds."""
 
-    def __init__(self, nav_dir: Path, *, threads: int = 2, memory_limit: str = "1GB", catalog: Catalog | None = None) -> None:
+    def __init__(
+        self, nav_dir: Path, *, threads: int = 2, memory_limit: str = "1GB", catalog: Catalog | None = None
+    ) -> None:
         self.catalog = catalog or Catalog.load(nav_dir / "schema.json")
         self._lock = threading.Lock()
-        self._root = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory_limit})
+        self._root = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory_limit, **OFFLINE})
         self._root.execute("SET TimeZone = 'UTC'")
-        self._root.execute("SET preserve_insertion_order = true")
+        spill = str(Path(tempfile.gettempdir()) / f"soxauto-engine-{os.getpid()}").replace("'", "''")
+        self._root.execute(f"SET temp_directory = '{spill}'")
         functions.install(self._root)
         for database in self.catalog.databases.values():
             if not database.tables:
@@ -38,18 +47,23 @@ class Store:
             quoted = str(path).replace("'", "''")
             self._root.execute(f"ATTACH '{quoted}' AS {ident(database.name)} (READ_ONLY)")
         self._match_storage()
+        self._root.execute("SET enable_external_access = false")  # no statement reads other files
 
     def _match_storage(self) -> None:
         """Reads each table through casts where DuckDB stores a column otherwise than its type asks."""
         stored: dict[tuple[str, str, str], dict[str, str]] = {}
-        rows = self._root.execute("SELECT database_name, schema_name, table_name, column_name, data_type FROM duckdb_columns()").fetchall()
+        rows = self._root.execute(
+            "SELECT database_name, schema_name, table_name, column_name, data_type FROM duckdb_columns()"
+        ).fetchall()
         for database, schema, table, column, kind in rows:
             stored.setdefault((database.lower(), schema.lower(), table.lower()), {})[column.lower()] = kind
         for database in self.catalog.databases.values():
             for (schema, name), table in database.tables.items():
                 held = stored.get((database.name.lower(), schema, name))
                 if held is None:
-                    raise LookupError(f"schema.json declares {database.name}.{schema}.{table.name}, which the sample's file does not hold")
+                    raise LookupError(
+                        f"schema.json declares {database.name}.{schema}.{table.name}, which the sample's file does not hold"
+                    )
                 database.tables[schema, name] = _matched(table, held, f"{database.name}.{schema}")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -72,7 +86,9 @@ def _matched(table: Table, held: dict[str, str], where: str) -> Table:
     for column in table.columns:
         kind = held.get(column.name.lower())
         if kind is None:
-            raise LookupError(f"schema.json declares column '{column.name}' of {where}.{table.name}, which the sample's file does not hold")
+            raise LookupError(
+                f"schema.json declares column '{column.name}' of {where}.{table.name}, which the sample's file does not hold"
+            )
         quoted, wanted = ident(column.name), column.type.duckdb()
         if kind == wanted:
             items.append(quoted)
@@ -87,18 +103,21 @@ def _matched(table: Table, held: dict[str, str], where: str) -> Table:
 
 @contextmanager
 def described(
-    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object] | None = None
+    cursor: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: dict[str, object] | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[tuple[list[str], list[str], pa.RecordBatchReader]]:
     """Runs a query: names and DuckDB types of its columns, and its rows in batches as DuckDB makes them,
     without holding the whole result."""
     if hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader"):  # 2.0: only a relation streams
         relation = cursor.sql(sql, params=parameters or None)
         names, kinds = list(relation.columns), [str(kind) for kind in relation.types]
-        reader = relation.to_arrow_reader(BATCH_ROWS)
+        reader = relation.to_arrow_reader(batch_rows)
     else:
         result = cursor.execute(sql, parameters or None)
         names, kinds = [c[0] for c in result.description], [str(c[1]) for c in result.description]
-        reader = result.fetch_record_batch(BATCH_ROWS)
+        reader = result.fetch_record_batch(batch_rows)
     try:
         yield names, kinds, reader
     finally:
@@ -106,10 +125,9 @@ def described(
 
 
 @contextmanager
-def stream(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object] | None) -> Iterator[pa.RecordBatchReader]:
+def stream(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, object] | None, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatchReader]:
     """The rows of a query alone."""
-    with described(cursor, sql, parameters) as (_, _, reader):
+    with described(cursor, sql, parameters, batch_rows) as (_, _, reader):
         yield reader
-
-
-__all__ = ["BATCH_ROWS", "Store", "described", "stream"]

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def is_temporary(node: exp.Expression) -> bool:
     """Whether a table reference names a `#` table."""
-    return isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier) and bool(node.this.args.get("temporary"))
+    return (
+        isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier) and bool(node.this.args.get("temporary"))
+    )
 
 
 def _name(node: exp.Table) -> str:
@@ -70,9 +72,17 @@ def create(session: "Session", tree: exp.Create) -> None:
     if kind.endswith("INDEX"):
         table = tree.this.args.get("table")
         if not is_temporary(table):
-            raise SqlError(1088, f'Cannot find the object "{table.name}" because it does not exist or you do not have permissions.', state=12)
+            raise SqlError(
+                1088,
+                f'Cannot find the object "{table.name}" because it does not exist or you do not have permissions.',
+                state=12,
+            )
         if _name(table).lower() not in session.context.temp:
-            raise SqlError(1088, f'Cannot find the object "{_name(table)}" because it does not exist or you do not have permissions.', state=12)
+            raise SqlError(
+                1088,
+                f'Cannot find the object "{_name(table)}" because it does not exist or you do not have permissions.',
+                state=12,
+            )
         return
     schema = tree.this
     if kind != "TABLE" or not isinstance(schema, exp.Schema) or not is_temporary(schema.this):
@@ -83,7 +93,12 @@ def create(session: "Session", tree: exp.Create) -> None:
     parts: list[str] = []
     for item in schema.expressions:
         if isinstance(item, exp.PrimaryKey):
-            keys = [column.stored_as for wanted in item.expressions for column in columns if column.name.lower() == wanted.name.lower()]
+            keys = [
+                column.stored_as
+                for wanted in item.expressions
+                for column in columns
+                if column.name.lower() == wanted.name.lower()
+            ]
             parts.append(f"PRIMARY KEY ({', '.join(keys)})")
             continue
         if not isinstance(item, exp.ColumnDef):
@@ -120,7 +135,12 @@ def drop(session: "Session", tree: exp.Drop) -> None:
         if table is None:
             if tree.args.get("exists") and is_temporary(node):
                 continue
-            raise SqlError(3701, f"Cannot drop the table '{name}', because it does not exist or you do not have permission.", severity=11, state=5)
+            raise SqlError(
+                3701,
+                f"Cannot drop the table '{name}', because it does not exist or you do not have permission.",
+                severity=11,
+                state=5,
+            )
         session.cursor.execute(f"DROP TABLE {table.sql}")
         del session.context.temp[name.lower()]
 
@@ -165,18 +185,33 @@ def _insert(session: "Session", tree: exp.Insert, table: Table, listed: list[str
     else:
         query: Query = compiler.query(source)
         if len(query.columns) != len(targets):
-            raise SqlError(121 if len(query.columns) > len(targets) else 120, "The select list for the INSERT statement does not match the insert list.", severity=15)
-        items = [_fit(Expr(f'q."c{i}"', k.type, k.nullable), c).sql for i, (k, c) in enumerate(zip(query.columns, targets))]
+            raise SqlError(
+                121 if len(query.columns) > len(targets) else 120,
+                "The select list for the INSERT statement does not match the insert list.",
+                severity=15,
+            )
+        items = [
+            _fit(Expr(f'q."c{i}"', k.type, k.nullable), c).sql for i, (k, c) in enumerate(zip(query.columns, targets))
+        ]
         body = f"SELECT {', '.join(items)} FROM ({query.sql}) AS q"
     names = ", ".join(ident(column.stored_as) for column in targets)
-    return int(session.cursor.execute(f"INSERT INTO {table.sql} ({names}) {body}", session.bound(compiler)).fetchall()[0][0])
+    return int(
+        session.cursor.execute(f"INSERT INTO {table.sql} ({names}) {body}", session.bound(compiler)).fetchall()[0][0]
+    )
 
 
 def _fit(value: Expr, column: Column) -> Expr:
     """A value on its way into a column: a text too long is an error here, not a cut."""
-    if value.type.is_text and column.type.is_text and column.type.length > 0 and not 0 < value.type.length <= column.type.length:
+    if (
+        value.type.is_text
+        and column.type.is_text
+        and column.type.length > 0
+        and not 0 < value.type.length <= column.type.length
+    ):
         longest = column.type.length
-        message = f"@@TSQL|2628|String or binary data would be truncated in column ''{column.name.replace(chr(39), '')}''.|@@"
+        message = (
+            f"@@TSQL|2628|String or binary data would be truncated in column ''{column.name.replace(chr(39), '')}''.|@@"
+        )
         sql = f"CASE WHEN length(rtrim({value.sql}, ' ')) > {longest} THEN error('{message}') ELSE {value.sql} END"
         return cast(Expr(sql, value.type, value.nullable), column.type)
     return cast(value, column.type)

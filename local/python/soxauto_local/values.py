@@ -50,11 +50,17 @@ def read_declarations(text: str) -> dict[str, SqlType]:
     for item in [*parts, part]:
         if not item.strip():
             continue
-        match = re.fullmatch(r"\s*(@[\w@#$]+)\s+(?:AS\s+)?(.+?)\s*(?:=.*)?(?:\s+(?:OUT|OUTPUT|READONLY))?\s*", item, re.I | re.S)
+        match = re.fullmatch(
+            r"\s*(@[\w@#$]+)\s+(?:AS\s+)?(.+?)\s*(?:=.*?)?(?:\s+(?:OUT|OUTPUT|READONLY))?\s*", item, re.I | re.S
+        )
         if not match:
             raise SqlError(102, f"Incorrect syntax near '{item.strip()}' in the parameter declaration.", severity=15)
+        if re.search(r"\s(OUT|OUTPUT|READONLY)\s*$", item, re.I):
+            raise unsupported(f"OUTPUT and READONLY parameters ({match[1]})")
         try:
             declared[match[1].lower()] = parse_type(match[2], default_length=1)
         except ValueError:
-            raise SqlError(2715, f"Column, parameter, or variable {match[1]}: Cannot find data type {match[2]}.") from None
+            raise SqlError(
+                2715, f"Column, parameter, or variable {match[1]}: Cannot find data type {match[2]}."
+            ) from None
     return declared

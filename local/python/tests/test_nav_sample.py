@@ -79,7 +79,10 @@ class NavSample(unittest.TestCase):
     def test_a_sample_is_reused_only_if_it_is_the_one_asked_for(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            build = lambda *defects: nav_sample.build(folder, nav_sample.MINIMUM_ROWS, 1, defects)["reused"]
+
+            def build(*defects: str) -> object:
+                return nav_sample.build(folder, nav_sample.MINIMUM_ROWS, 1, defects)["reused"]
+
             self.assertEqual([build(), build(), build("wrong-sign"), build()], [False, True, False, False])
             (folder / f"{STG}.duckdb").unlink()
             self.assertFalse(build())

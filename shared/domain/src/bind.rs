@@ -39,7 +39,11 @@ impl BoundQuery {
     /// The declaration that `sp_executesql` takes: `@cutoff datetime, @accounts_0 nvarchar(20)`.
     #[must_use]
     pub fn declaration(&self) -> String {
-        let parts: Vec<String> = self.parameters.iter().map(|p| format!("{} {}", p.name, p.sql_type)).collect();
+        let parts: Vec<String> = self
+            .parameters
+            .iter()
+            .map(|p| format!("{} {}", p.name, p.sql_type))
+            .collect();
         parts.join(", ")
     }
 }
@@ -123,7 +127,9 @@ pub fn uses(sql: &str) -> Result<Vec<Use>, BindError> {
                     at += 1;
                 }
             }
-            b'/' if bytes.get(at + 1) == Some(&b'*') => at = comment(bytes, at).ok_or(BindError::Unterminated(line))?,
+            b'/' if bytes.get(at + 1) == Some(&b'*') => {
+                at = comment(bytes, at).ok_or(BindError::Unterminated(line))?
+            }
             b'@' => {
                 at += 1;
                 let global = bytes.get(at) == Some(&b'@');
@@ -131,7 +137,11 @@ pub fn uses(sql: &str) -> Result<Vec<Use>, BindError> {
                     at += 1;
                 }
                 if !global && at > start + 1 {
-                    found.push(Use { name: sql[start + 1..at].to_owned(), range: start..at, line });
+                    found.push(Use {
+                        name: sql[start + 1..at].to_owned(),
+                        range: start..at,
+                        line,
+                    });
                 }
             }
             // A name such as `a@b` holds its at sign.
@@ -142,7 +152,10 @@ pub fn uses(sql: &str) -> Result<Vec<Use>, BindError> {
             }
             _ => at += 1,
         }
-        line += bytes[start..at.min(bytes.len())].iter().filter(|b| **b == b'\n').count();
+        line += bytes[start..at.min(bytes.len())]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
     }
     Ok(found)
 }
@@ -202,13 +215,22 @@ pub fn bind(sql: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Boun
         let (name, value) = values
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(&used.name))
-            .ok_or_else(|| BindError::Undeclared { name: format!("@{}", used.name), line: used.line })?;
+            .ok_or_else(|| BindError::Undeclared {
+                name: format!("@{}", used.name),
+                line: used.line,
+            })?;
         text.push_str(&sql[copied..used.range.start]);
         copied = used.range.end;
         let numbered: Vec<(String, &String)> = match &value.values {
             Values::One(one) => vec![(format!("@{name}"), one)],
-            Values::List(list) if list.is_empty() => return Err(BindError::EmptyList(name.clone())),
-            Values::List(list) => list.iter().enumerate().map(|(i, v)| (format!("@{name}_{i}"), v)).collect(),
+            Values::List(list) if list.is_empty() => {
+                return Err(BindError::EmptyList(name.clone()));
+            }
+            Values::List(list) => list
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (format!("@{name}_{i}"), v))
+                .collect(),
         };
         for (position, (numbered_name, one)) in numbered.into_iter().enumerate() {
             if position > 0 {
@@ -216,8 +238,15 @@ pub fn bind(sql: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Boun
             }
             text.push_str(&numbered_name);
             if parameters.iter().all(|p| p.name != numbered_name) {
-                value::parse(value.sql_type, one).map_err(|source| BindError::Value { name: name.clone(), source })?;
-                parameters.push(BoundParameter { name: numbered_name, sql_type: value.sql_type, value: one.clone() });
+                value::parse(value.sql_type, one).map_err(|source| BindError::Value {
+                    name: name.clone(),
+                    source,
+                })?;
+                parameters.push(BoundParameter {
+                    name: numbered_name,
+                    sql_type: value.sql_type,
+                    value: one.clone(),
+                });
             }
         }
     }
@@ -225,7 +254,11 @@ pub fn bind(sql: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Boun
     if parameters.len() > 2_098 {
         return Err(BindError::TooMany(parameters.len()));
     }
-    Ok(BoundQuery { sha256: Sha256::of(&text), sql: text, parameters })
+    Ok(BoundQuery {
+        sha256: Sha256::of(&text),
+        sql: text,
+        parameters,
+    })
 }
 
 #[cfg(test)]
@@ -235,16 +268,38 @@ mod tests {
     fn values() -> BTreeMap<String, ParameterValue> {
         let text: SqlType = "nvarchar(20)".parse().unwrap();
         BTreeMap::from([
-            ("cutoff".to_owned(), ParameterValue { sql_type: SqlType::Date, values: Values::One("2024-05-01".into()) }),
-            ("accounts".to_owned(), ParameterValue { sql_type: text, values: Values::List(vec!["13003".into(), "1300'4".into()]) }),
+            (
+                "cutoff".to_owned(),
+                ParameterValue {
+                    sql_type: SqlType::Date,
+                    values: Values::One("2024-05-01".into()),
+                },
+            ),
+            (
+                "accounts".to_owned(),
+                ParameterValue {
+                    sql_type: text,
+                    values: Values::List(vec!["13003".into(), "1300'4".into()]),
+                },
+            ),
         ])
     }
 
     #[test]
     fn lists_are_expanded_and_each_parameter_is_bound_once() {
-        let bound = bind("SELECT 1 WHERE a IN (@accounts) AND d < @cutoff AND e < @CUTOFF OR b IN (@Accounts)", &values()).unwrap();
-        assert_eq!(bound.sql, "SELECT 1 WHERE a IN (@accounts_0, @accounts_1) AND d < @cutoff AND e < @cutoff OR b IN (@accounts_0, @accounts_1)");
-        assert_eq!(bound.declaration(), "@accounts_0 nvarchar(20), @accounts_1 nvarchar(20), @cutoff date");
+        let bound = bind(
+            "SELECT 1 WHERE a IN (@accounts) AND d < @cutoff AND e < @CUTOFF OR b IN (@Accounts)",
+            &values(),
+        )
+        .unwrap();
+        assert_eq!(
+            bound.sql,
+            "SELECT 1 WHERE a IN (@accounts_0, @accounts_1) AND d < @cutoff AND e < @cutoff OR b IN (@accounts_0, @accounts_1)"
+        );
+        assert_eq!(
+            bound.declaration(),
+            "@accounts_0 nvarchar(20), @accounts_1 nvarchar(20), @cutoff date"
+        );
         // The value with a quote stays a value.
         assert_eq!(bound.parameters[1].value, "1300'4");
         assert_eq!(bound.sha256, Sha256::of(&bound.sql));
@@ -263,9 +318,24 @@ mod tests {
     fn wrong_texts_are_refused_with_their_line() {
         assert_eq!(uses("a\n'b").unwrap_err(), BindError::Unterminated(2));
         assert_eq!(uses("/* a").unwrap_err(), BindError::Unterminated(1));
-        assert_eq!(bind("x\ny = @z", &values()).unwrap_err(), BindError::Undeclared { name: "@z".into(), line: 2 });
+        assert_eq!(
+            bind("x\ny = @z", &values()).unwrap_err(),
+            BindError::Undeclared {
+                name: "@z".into(),
+                line: 2
+            }
+        );
         let mut empty = values();
-        empty.insert("accounts".into(), ParameterValue { sql_type: SqlType::Int, values: Values::List(vec![]) });
-        assert_eq!(bind("@accounts", &empty).unwrap_err(), BindError::EmptyList("accounts".into()));
+        empty.insert(
+            "accounts".into(),
+            ParameterValue {
+                sql_type: SqlType::Int,
+                values: Values::List(vec![]),
+            },
+        );
+        assert_eq!(
+            bind("@accounts", &empty).unwrap_err(),
+            BindError::EmptyList("accounts".into())
+        );
     }
 }

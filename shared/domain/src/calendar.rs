@@ -15,7 +15,9 @@ pub enum CutoffError {
     #[error("{0:?} is not a date: expected YYYY-MM-DD")]
     NotADate(String),
     /// Not the first day of a month.
-    #[error("{0} is not a cutoff: a cutoff is the first day of a month (the exclusive upper bound of the period), such as {1}")]
+    #[error(
+        "{0} is not a cutoff: a cutoff is the first day of a month (the exclusive upper bound of the period), such as {1}"
+    )]
     NotFirstOfMonth(Date, Date),
     /// Outside the years that every system on the way can hold.
     #[error("{0} is not a cutoff: the year must be between 1901 and 9998")]
@@ -135,13 +137,28 @@ mod tests {
         let paris = TimeZone::get("Europe/Paris").unwrap();
         // 22:30 UTC on 30 April is already 1 May in Paris.
         let now: Timestamp = "2024-04-30T22:30:00Z".parse().unwrap();
-        assert_eq!(Cutoff::current(now, &paris).unwrap().to_string(), "2024-05-01");
-        assert_eq!(Cutoff::current(now, &TimeZone::UTC).unwrap().to_string(), "2024-04-01");
+        assert_eq!(
+            Cutoff::current(now, &paris).unwrap().to_string(),
+            "2024-05-01"
+        );
+        assert_eq!(
+            Cutoff::current(now, &TimeZone::UTC).unwrap().to_string(),
+            "2024-04-01"
+        );
     }
 
     #[test]
     fn other_days_and_texts_are_refused() {
-        for bad in ["2024-05-02", "2024-13-01", "2024-5-1", "01/05/2024", "", "2024-05-01T00:00:00", "9999-01-01", "20240501"] {
+        for bad in [
+            "2024-05-02",
+            "2024-13-01",
+            "2024-5-1",
+            "01/05/2024",
+            "",
+            "2024-05-01T00:00:00",
+            "9999-01-01",
+            "20240501",
+        ] {
             assert!(bad.parse::<Cutoff>().is_err(), "{bad}");
         }
     }

@@ -86,11 +86,21 @@ pub struct CheckOutcome {
 impl CheckOutcome {
     /// An outcome that passed if `holds`.
     #[must_use]
-    pub fn new(check: CheckKind, subject: Option<&str>, holds: bool, expected: impl Into<String>, measured: impl Into<String>) -> Self {
+    pub fn new(
+        check: CheckKind,
+        subject: Option<&str>,
+        holds: bool,
+        expected: impl Into<String>,
+        measured: impl Into<String>,
+    ) -> Self {
         Self {
             check,
             subject: subject.map(str::to_owned),
-            verdict: if holds { Verdict::Passed } else { Verdict::Failed },
+            verdict: if holds {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            },
             expected: expected.into(),
             measured: measured.into(),
             examples: Vec::new(),

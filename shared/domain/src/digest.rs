@@ -51,7 +51,9 @@ impl FromStr for Sha256 {
     type Err = DigestError;
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let mut bytes = [0; 32];
-        if text.bytes().any(|b| b.is_ascii_uppercase()) || hex::decode_to_slice(text, &mut bytes).is_err() {
+        if text.bytes().any(|b| b.is_ascii_uppercase())
+            || hex::decode_to_slice(text, &mut bytes).is_err()
+        {
             return Err(DigestError(text.chars().take(80).collect()));
         }
         Ok(Self(bytes))
@@ -78,7 +80,10 @@ mod tests {
     #[test]
     fn the_text_is_what_sha256sum_prints() {
         let digest = Sha256::of("abc");
-        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest.to_string().parse::<Sha256>().unwrap(), digest);
         assert!(digest.to_string().to_uppercase().parse::<Sha256>().is_err());
         assert!("ba78".parse::<Sha256>().is_err());

@@ -83,15 +83,24 @@ impl IpeFacts {
     /// Two attempts may both pass when a worker outlived its lease; taking the first keeps what was loaded already.
     #[must_use]
     pub fn deciding(&self) -> Option<(&AttemptFacts, &Receipt)> {
-        let receipts = || self.attempts.iter().filter_map(|a| a.receipt.as_ref().map(|r| (a, &r.document)));
-        receipts().find(|(_, r)| r.state == IpeState::Passed).or_else(|| receipts().filter(|(_, r)| r.state == IpeState::Rejected).next_back())
+        let receipts = || {
+            self.attempts
+                .iter()
+                .filter_map(|a| a.receipt.as_ref().map(|r| (a, &r.document)))
+        };
+        receipts()
+            .find(|(_, r)| r.state == IpeState::Passed)
+            .or_else(|| receipts().rfind(|(_, r)| r.state == IpeState::Rejected))
     }
 
     /// The failure record that the queue will not follow up, if the last attempt has one.
     #[must_use]
     pub fn final_failure(&self) -> Option<&Failure> {
         let last = self.attempts.last()?;
-        last.failure.as_ref().map(|f| &f.document).filter(|f| f.is_final)
+        last.failure
+            .as_ref()
+            .map(|f| &f.document)
+            .filter(|f| f.is_final)
     }
 
     /// The IPE's state.
@@ -107,26 +116,44 @@ impl IpeFacts {
     /// Number of the next attempt.
     #[must_use]
     pub fn next_attempt(&self) -> u32 {
-        self.attempts.last().map_or(1, |a| a.number.saturating_add(1))
+        self.attempts
+            .last()
+            .map_or(1, |a| a.number.saturating_add(1))
     }
 
     /// Why the IPE is not passed, in words.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
-        match (self.deciding(), self.attempts.last().and_then(|a| a.failure.as_ref())) {
+        match (
+            self.deciding(),
+            self.attempts.last().and_then(|a| a.failure.as_ref()),
+        ) {
             (Some((_, receipt)), _) if receipt.state == IpeState::Rejected => {
                 let failed: Vec<String> = receipt
                     .checks
                     .iter()
                     .filter(|c| !c.passed())
-                    .map(|c| format!("{}: expected {}, measured {}", c.id(), c.expected, c.measured))
+                    .map(|c| {
+                        format!(
+                            "{}: expected {}, measured {}",
+                            c.id(),
+                            c.expected,
+                            c.measured
+                        )
+                    })
                     .collect();
                 Some(failed.join("; "))
             }
             (Some(_), _) => None,
-            (None, Some(failure)) => Some(format!("{}: {}", failure.document.code, failure.document.message)),
+            (None, Some(failure)) => Some(format!(
+                "{}: {}",
+                failure.document.code, failure.document.message
+            )),
             (None, None) if self.attempts.is_empty() => Some("no attempt has ended".to_owned()),
-            (None, None) => Some("the last worker ended without a word; the queue delivers the message again".to_owned()),
+            (None, None) => Some(
+                "the last worker ended without a word; the queue delivers the message again"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -139,15 +166,29 @@ impl IpeFacts {
 
 impl AttemptFacts {
     fn summary(&self) -> AttemptSummary {
-        let (outcome, code, ended_at): (AttemptOutcome, Option<Code>, _) = match (&self.receipt, &self.failure) {
-            (Some(receipt), _) => {
-                let receipt = &receipt.document;
-                let outcome = if receipt.state == IpeState::Passed { AttemptOutcome::Passed } else { AttemptOutcome::Rejected };
-                (outcome, None, Some(receipt.finished_at))
-            }
-            (None, Some(failure)) => (AttemptOutcome::Failed, Some(failure.document.code), Some(failure.document.failed_at)),
-            (None, None) => (AttemptOutcome::Abandoned, None, None),
-        };
-        AttemptSummary { attempt: self.number, outcome, code, ended_at }
+        let (outcome, code, ended_at): (AttemptOutcome, Option<Code>, _) =
+            match (&self.receipt, &self.failure) {
+                (Some(receipt), _) => {
+                    let receipt = &receipt.document;
+                    let outcome = if receipt.state == IpeState::Passed {
+                        AttemptOutcome::Passed
+                    } else {
+                        AttemptOutcome::Rejected
+                    };
+                    (outcome, None, Some(receipt.finished_at))
+                }
+                (None, Some(failure)) => (
+                    AttemptOutcome::Failed,
+                    Some(failure.document.code),
+                    Some(failure.document.failed_at),
+                ),
+                (None, None) => (AttemptOutcome::Abandoned, None, None),
+            };
+        AttemptSummary {
+            attempt: self.number,
+            outcome,
+            code,
+            ended_at,
+        }
     }
 }

@@ -10,7 +10,9 @@ use crate::calendar::Cutoff;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not 1 to 40 of `A-Z 0-9 _ -`, beginning with a letter.
-    #[error("{0:?} is not an identifier: 1 to 40 capital letters, digits, '_' or '-', beginning with a letter")]
+    #[error(
+        "{0:?} is not an identifier: 1 to 40 capital letters, digits, '_' or '-', beginning with a letter"
+    )]
     Characters(String),
     /// Not `<control>/<cutoff>/r<n>`.
     #[error("{0:?} is not a run: expected <control>/<cutoff>/r<n>, such as C-PG-1/2024-05-01/r1")]
@@ -23,7 +25,11 @@ fn check(text: &str) -> Result<(), IdError> {
         && text
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    if ok { Ok(()) } else { Err(IdError::Characters(text.to_owned())) }
+    if ok {
+        Ok(())
+    } else {
+        Err(IdError::Characters(text.to_owned()))
+    }
 }
 
 macro_rules! identifier {
@@ -96,7 +102,11 @@ impl RunId {
     /// The run `number` (from 1) of `control` at `cutoff`; 0 is taken as 1.
     #[must_use]
     pub fn new(control: ControlId, cutoff: Cutoff, number: u32) -> Self {
-        Self { control, cutoff, number: number.max(1) }
+        Self {
+            control,
+            cutoff,
+            number: number.max(1),
+        }
     }
 
     /// The control.
@@ -120,7 +130,10 @@ impl RunId {
     /// The run that supersedes this one.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { number: self.number.saturating_add(1), ..self.clone() }
+        Self {
+            number: self.number.saturating_add(1),
+            ..self.clone()
+        }
     }
 }
 
@@ -129,7 +142,8 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let wrong = || IdError::Run(text.to_owned());
         let mut parts = text.split('/');
-        let (Some(control), Some(cutoff), Some(number), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(control), Some(cutoff), Some(number), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(wrong());
         };
@@ -176,7 +190,17 @@ mod tests {
         for good in ["IPE_07", "C-PG-1", "CR_05", "IPE_08_TIMING"] {
             assert_eq!(good.parse::<IpeId>().unwrap().as_str(), good);
         }
-        for bad in ["", "ipe_07", "7", "IPE 07", "IPE/07", "IPE_07\n", "../IPE", "É", &"A".repeat(41)] {
+        for bad in [
+            "",
+            "ipe_07",
+            "7",
+            "IPE 07",
+            "IPE/07",
+            "IPE_07\n",
+            "../IPE",
+            "É",
+            &"A".repeat(41),
+        ] {
             assert!(bad.parse::<IpeId>().is_err(), "{bad:?}");
         }
     }
@@ -187,7 +211,15 @@ mod tests {
         assert_eq!(run.number(), 12);
         assert_eq!(run.to_string(), "C-PG-1/2024-05-01/r12");
         assert_eq!(run.next().to_string(), "C-PG-1/2024-05-01/r13");
-        for bad in ["C-PG-1/2024-05-01/r0", "C-PG-1/2024-05-01/r01", "C-PG-1/2024-5-1/r1", "C-PG-1/2024-05-01/r1/x", "C-PG-1/2024-05-02/r1", "x", ""] {
+        for bad in [
+            "C-PG-1/2024-05-01/r0",
+            "C-PG-1/2024-05-01/r01",
+            "C-PG-1/2024-5-1/r1",
+            "C-PG-1/2024-05-01/r1/x",
+            "C-PG-1/2024-05-02/r1",
+            "x",
+            "",
+        ] {
             assert!(bad.parse::<RunId>().is_err(), "{bad:?}");
         }
     }

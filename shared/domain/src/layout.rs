@@ -47,7 +47,13 @@ impl Layout {
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         let trimmed = prefix.trim_matches('/');
-        Self { prefix: if trimmed.is_empty() { String::new() } else { format!("{trimmed}/") } }
+        Self {
+            prefix: if trimmed.is_empty() {
+                String::new()
+            } else {
+                format!("{trimmed}/")
+            },
+        }
     }
 
     /// The folder of a control's cutoff, with its slash.
@@ -83,7 +89,11 @@ impl Layout {
     /// Key of a file of an attempt.
     #[must_use]
     pub fn file(&self, attempt: &Attempt, path: &str) -> String {
-        format!("{}attempt-{}/{path}", self.ipe_folder(&attempt.run_id, &attempt.ipe_id), attempt.number)
+        format!(
+            "{}attempt-{}/{path}",
+            self.ipe_folder(&attempt.run_id, &attempt.ipe_id),
+            attempt.number
+        )
     }
 
     /// Key of a manifest revision.
@@ -103,12 +113,15 @@ impl Layout {
     pub fn parse(&self, key: &str) -> Option<Object> {
         let rest = key.strip_prefix(&self.prefix)?;
         let mut parts = rest.splitn(4, '/');
-        let run: RunId = format!("{}/{}/{}", parts.next()?, parts.next()?, parts.next()?).parse().ok()?;
+        let run: RunId = format!("{}/{}/{}", parts.next()?, parts.next()?, parts.next()?)
+            .parse()
+            .ok()?;
         let inside = parts.next()?;
         if inside == "plan.json" {
             return Some(Object::Plan(run));
         }
-        let revision = |prefix: &str, suffix: &str| number(inside.strip_prefix(prefix)?.strip_suffix(suffix)?);
+        let revision =
+            |prefix: &str, suffix: &str| number(inside.strip_prefix(prefix)?.strip_suffix(suffix)?);
         if let Some(revision) = revision("manifest-", ".dsse.json") {
             return Some(Object::Manifest(run, revision));
         }
@@ -117,7 +130,11 @@ impl Layout {
         }
         let (ipe, inside) = inside.split_once('/')?;
         let (attempt, path) = inside.split_once('/')?;
-        let attempt = Attempt { run_id: run, ipe_id: ipe.parse().ok()?, number: number(attempt.strip_prefix("attempt-")?)? };
+        let attempt = Attempt {
+            run_id: run,
+            ipe_id: ipe.parse().ok()?,
+            number: number(attempt.strip_prefix("attempt-")?)?,
+        };
         (!path.is_empty()).then(|| Object::Attempt(attempt, path.to_owned()))
     }
 }
@@ -181,19 +198,43 @@ mod tests {
         for prefix in ["evidence", "", "/a/b/"] {
             let layout = Layout::new(prefix);
             let run: RunId = "C-PG-1/2024-05-01/r1".parse().unwrap();
-            let attempt = Attempt { run_id: run.clone(), ipe_id: "IPE_07".parse().unwrap(), number: 2 };
-            assert_eq!(layout.parse(&layout.plan(&run)), Some(Object::Plan(run.clone())));
-            assert_eq!(layout.parse(&layout.manifest(&run, 3)), Some(Object::Manifest(run.clone(), 3)));
-            assert_eq!(layout.parse(&layout.report(&run, 3)), Some(Object::Report(run.clone(), 3)));
+            let attempt = Attempt {
+                run_id: run.clone(),
+                ipe_id: "IPE_07".parse().unwrap(),
+                number: 2,
+            };
+            assert_eq!(
+                layout.parse(&layout.plan(&run)),
+                Some(Object::Plan(run.clone()))
+            );
+            assert_eq!(
+                layout.parse(&layout.manifest(&run, 3)),
+                Some(Object::Manifest(run.clone(), 3))
+            );
+            assert_eq!(
+                layout.parse(&layout.report(&run, 3)),
+                Some(Object::Report(run.clone(), 3))
+            );
             let key = layout.file(&attempt, "data/part-00000.parquet");
-            assert_eq!(layout.parse(&key), Some(Object::Attempt(attempt, "data/part-00000.parquet".into())));
+            assert_eq!(
+                layout.parse(&key),
+                Some(Object::Attempt(attempt, "data/part-00000.parquet".into()))
+            );
         }
     }
 
     #[test]
     fn foreign_keys_are_not_understood() {
         let layout = Layout::new("evidence");
-        for key in ["", "evidence/", "evidence/C-PG-1/2024-05-01/r1/", "evidence/C-PG-1/2024-05-01/r1/x.json", "other/C-PG-1/2024-05-01/r1/plan.json", "evidence/C-PG-1/2024-05-01/r1/IPE_07/attempt-01/receipt.json", "evidence/C-PG-1/2024-05-01/r1/manifest-0.dsse.json"] {
+        for key in [
+            "",
+            "evidence/",
+            "evidence/C-PG-1/2024-05-01/r1/",
+            "evidence/C-PG-1/2024-05-01/r1/x.json",
+            "other/C-PG-1/2024-05-01/r1/plan.json",
+            "evidence/C-PG-1/2024-05-01/r1/IPE_07/attempt-01/receipt.json",
+            "evidence/C-PG-1/2024-05-01/r1/manifest-0.dsse.json",
+        ] {
             assert_eq!(layout.parse(key), None, "{key}");
         }
     }

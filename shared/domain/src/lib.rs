@@ -2,10 +2,7 @@
 //!
 //! Everything here can be tested with a value and a clock. A type that exists is valid: an
 //! [`IpeId`], a [`RunId`] or a [`Cutoff`] cannot be built wrong, so nothing downstream checks again.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod bind;
 pub mod calendar;

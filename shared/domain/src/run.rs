@@ -99,7 +99,10 @@ mod tests {
         assert_eq!(RunState::of([Passed, Planned], false), RunState::Open);
         assert_eq!(RunState::of([Passed, Planned], true), RunState::Incomplete);
         assert_eq!(RunState::of([Failed, Planned], false), RunState::Open);
-        assert_eq!(RunState::of([Passed, Failed, Rejected], false), RunState::Incomplete);
+        assert_eq!(
+            RunState::of([Passed, Failed, Rejected], false),
+            RunState::Incomplete
+        );
         assert_eq!(RunState::of([Passed, Rejected], false), RunState::Rejected);
         assert_eq!(RunState::of([Passed, Passed], false), RunState::Complete);
     }

@@ -90,7 +90,12 @@ impl SqlType {
     pub fn is_text(&self) -> bool {
         matches!(
             self,
-            Self::Char(_) | Self::VarChar(_) | Self::NChar(_) | Self::NVarChar(_) | Self::Xml | Self::UniqueIdentifier
+            Self::Char(_)
+                | Self::VarChar(_)
+                | Self::NChar(_)
+                | Self::NVarChar(_)
+                | Self::Xml
+                | Self::UniqueIdentifier
         )
     }
 
@@ -99,7 +104,13 @@ impl SqlType {
     pub fn is_exact_number(&self) -> bool {
         matches!(
             self,
-            Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt | Self::Decimal { .. } | Self::Money | Self::SmallMoney
+            Self::TinyInt
+                | Self::SmallInt
+                | Self::Int
+                | Self::BigInt
+                | Self::Decimal { .. }
+                | Self::Money
+                | Self::SmallMoney
         )
     }
 
@@ -108,7 +119,11 @@ impl SqlType {
     pub fn has_date(&self) -> bool {
         matches!(
             self,
-            Self::Date | Self::DateTime | Self::SmallDateTime | Self::DateTime2(_) | Self::DateTimeOffset(_)
+            Self::Date
+                | Self::DateTime
+                | Self::SmallDateTime
+                | Self::DateTime2(_)
+                | Self::DateTimeOffset(_)
         )
     }
 
@@ -128,7 +143,8 @@ impl SqlType {
     /// Redshift's `VARCHAR(n)` counts bytes of UTF-8: a UTF-16 unit takes at most three, a byte of a code page too.
     #[must_use]
     pub fn redshift(&self) -> String {
-        let varchar = |units: u32| format!("VARCHAR({})", (units * 3).clamp(1, REDSHIFT_VARCHAR_MAX));
+        let varchar =
+            |units: u32| format!("VARCHAR({})", (units * 3).clamp(1, REDSHIFT_VARCHAR_MAX));
         match self {
             Self::Bit => "BOOLEAN".into(),
             Self::TinyInt | Self::SmallInt => "SMALLINT".into(),
@@ -143,8 +159,12 @@ impl SqlType {
             Self::DateTime | Self::SmallDateTime | Self::DateTime2(_) => "TIMESTAMP".into(),
             Self::DateTimeOffset(_) => "TIMESTAMPTZ".into(),
             Self::Char(n) | Self::NChar(n) => varchar(u32::from(*n)),
-            Self::VarChar(Length::Bounded(n)) | Self::NVarChar(Length::Bounded(n)) => varchar(u32::from(*n)),
-            Self::VarChar(Length::Max) | Self::NVarChar(Length::Max) | Self::Xml => varchar(REDSHIFT_VARCHAR_MAX),
+            Self::VarChar(Length::Bounded(n)) | Self::NVarChar(Length::Bounded(n)) => {
+                varchar(u32::from(*n))
+            }
+            Self::VarChar(Length::Max) | Self::NVarChar(Length::Max) | Self::Xml => {
+                varchar(REDSHIFT_VARCHAR_MAX)
+            }
             Self::UniqueIdentifier => "VARCHAR(36)".into(),
             Self::Binary(n) | Self::VarBinary(Length::Bounded(n)) => format!("VARBYTE({n})"),
             Self::VarBinary(Length::Max) => "VARBYTE(1024000)".into(),
@@ -160,31 +180,52 @@ impl FromStr for SqlType {
     type Err = SqlTypeError;
 
     fn from_str(text: &str) -> Result<Self, SqlTypeError> {
-        let fail = |why| SqlTypeError { text: text.chars().take(60).collect(), why };
+        let fail = |why| SqlTypeError {
+            text: text.chars().take(60).collect(),
+            why,
+        };
         let lower = text.trim().to_ascii_lowercase();
         let (name, arguments) = match lower.split_once('(') {
             Some((name, rest)) => {
-                let inner = rest.strip_suffix(')').ok_or_else(|| fail("the closing parenthesis is missing"))?;
-                (name.trim(), inner.split(',').map(str::trim).collect::<Vec<_>>())
+                let inner = rest
+                    .strip_suffix(')')
+                    .ok_or_else(|| fail("the closing parenthesis is missing"))?;
+                (
+                    name.trim(),
+                    inner.split(',').map(str::trim).collect::<Vec<_>>(),
+                )
             }
             None => (lower.as_str(), Vec::new()),
         };
-        let number = |index: usize, default: u16, low: u16, high: u16| -> Result<u16, SqlTypeError> {
-            let value = match arguments.get(index) {
-                None => default,
-                Some(text) => text.parse().map_err(|_| fail("an argument is not a number"))?,
+        let number =
+            |index: usize, default: u16, low: u16, high: u16| -> Result<u16, SqlTypeError> {
+                let value = match arguments.get(index) {
+                    None => default,
+                    Some(text) => text
+                        .parse()
+                        .map_err(|_| fail("an argument is not a number"))?,
+                };
+                if (low..=high).contains(&value) {
+                    Ok(value)
+                } else {
+                    Err(fail("an argument is out of range"))
+                }
             };
-            if (low..=high).contains(&value) { Ok(value) } else { Err(fail("an argument is out of range")) }
-        };
         let length = |most: u16| -> Result<Length, SqlTypeError> {
             match arguments.first() {
-                None => Err(fail("the length is missing, such as nvarchar(20) or nvarchar(max)")),
+                None => Err(fail(
+                    "the length is missing, such as nvarchar(20) or nvarchar(max)",
+                )),
                 Some(&"max") => Ok(Length::Max),
                 Some(_) => number(0, 0, 1, most).map(Length::Bounded),
             }
         };
         let fixed = |most: u16| -> Result<u16, SqlTypeError> {
-            if arguments.is_empty() { Err(fail("the length is missing")) } else { number(0, 0, 1, most) }
+            if arguments.is_empty() {
+                Err(fail("the length is missing"))
+            } else {
+                number(0, 0, 1, most)
+            }
         };
         let fraction = || number(0, 7, 0, 7).map(|n| n as u8);
         let (parsed, most_arguments) = match name {
@@ -201,7 +242,13 @@ impl FromStr for SqlType {
             "decimal" | "numeric" => {
                 let precision = number(0, 18, 1, 38)?;
                 let scale = number(1, 0, 0, precision)?;
-                (Self::Decimal { precision: precision as u8, scale: scale as u8 }, 2)
+                (
+                    Self::Decimal {
+                        precision: precision as u8,
+                        scale: scale as u8,
+                    },
+                    2,
+                )
             }
             "money" => (Self::Money, 0),
             "smallmoney" => (Self::SmallMoney, 0),
@@ -220,8 +267,11 @@ impl FromStr for SqlType {
             "varbinary" => (Self::VarBinary(length(8000)?), 1),
             "rowversion" | "timestamp" => (Self::RowVersion, 0),
             "xml" => (Self::Xml, 0),
-            "sql_variant" | "text" | "ntext" | "image" | "hierarchyid" | "geography" | "geometry" => {
-                return Err(fail("this type has no exact counterpart; CAST the column in the query"));
+            "sql_variant" | "text" | "ntext" | "image" | "hierarchyid" | "geography"
+            | "geometry" => {
+                return Err(fail(
+                    "this type has no exact counterpart; CAST the column in the query",
+                ));
             }
             _ => return Err(fail("unknown type")),
         };
@@ -293,28 +343,74 @@ mod tests {
     #[test]
     fn every_type_reads_back_as_it_is_written() {
         for text in [
-            "bit", "tinyint", "smallint", "int", "bigint", "real", "float", "decimal(38,20)", "money", "smallmoney", "date",
-            "time(7)", "datetime", "smalldatetime", "datetime2(0)", "datetimeoffset(3)", "char(1)", "varchar(8000)",
-            "varchar(max)", "nchar(4000)", "nvarchar(20)", "nvarchar(max)", "uniqueidentifier", "binary(16)",
-            "varbinary(max)", "rowversion", "xml",
+            "bit",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "real",
+            "float",
+            "decimal(38,20)",
+            "money",
+            "smallmoney",
+            "date",
+            "time(7)",
+            "datetime",
+            "smalldatetime",
+            "datetime2(0)",
+            "datetimeoffset(3)",
+            "char(1)",
+            "varchar(8000)",
+            "varchar(max)",
+            "nchar(4000)",
+            "nvarchar(20)",
+            "nvarchar(max)",
+            "uniqueidentifier",
+            "binary(16)",
+            "varbinary(max)",
+            "rowversion",
+            "xml",
         ] {
             assert_eq!(text.parse::<SqlType>().unwrap().to_string(), text);
         }
-        assert_eq!("NUMERIC( 10 , 2 )".parse::<SqlType>().unwrap().to_string(), "decimal(10,2)");
-        assert_eq!("datetime2".parse::<SqlType>().unwrap(), SqlType::DateTime2(7));
+        assert_eq!(
+            "NUMERIC( 10 , 2 )".parse::<SqlType>().unwrap().to_string(),
+            "decimal(10,2)"
+        );
+        assert_eq!(
+            "datetime2".parse::<SqlType>().unwrap(),
+            SqlType::DateTime2(7)
+        );
         assert_eq!("float(24)".parse::<SqlType>().unwrap(), SqlType::Real);
     }
 
     #[test]
     fn types_without_an_exact_counterpart_are_refused() {
-        for text in ["sql_variant", "text", "geography", "decimal(39,2)", "decimal(10,11)", "nvarchar", "nvarchar(4001)", "nvarchar(0)", "datetime2(8)", "int(4)", "int(", "", "varchar(-1)"] {
+        for text in [
+            "sql_variant",
+            "text",
+            "geography",
+            "decimal(39,2)",
+            "decimal(10,11)",
+            "nvarchar",
+            "nvarchar(4001)",
+            "nvarchar(0)",
+            "datetime2(8)",
+            "int(4)",
+            "int(",
+            "",
+            "varchar(-1)",
+        ] {
             assert!(text.parse::<SqlType>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn redshift_counts_bytes() {
-        assert_eq!(SqlType::NVarChar(Length::Bounded(20)).redshift(), "VARCHAR(60)");
+        assert_eq!(
+            SqlType::NVarChar(Length::Bounded(20)).redshift(),
+            "VARCHAR(60)"
+        );
         assert_eq!(SqlType::NVarChar(Length::Max).redshift(), "VARCHAR(65535)");
         assert_eq!(SqlType::TinyInt.redshift(), "SMALLINT");
     }

@@ -42,10 +42,18 @@ pub struct ValueError {
 /// # Errors
 /// [`ValueError`] when the text is not in the canonical form, is out of range, or the type cannot be a parameter.
 pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
-    let fail = |why| ValueError { text: text.chars().take(80).collect(), sql_type, why };
+    let fail = |why| ValueError {
+        text: text.chars().take(80).collect(),
+        sql_type,
+        why,
+    };
     let integer = |low: i64, high: i64| -> Result<TypedValue, ValueError> {
         let n: i64 = text.parse().map_err(|_| fail("expected plain digits"))?;
-        if (low..=high).contains(&n) { Ok(TypedValue::Integer(n)) } else { Err(fail("out of range")) }
+        if (low..=high).contains(&n) {
+            Ok(TypedValue::Integer(n))
+        } else {
+            Err(fail("out of range"))
+        }
     };
     match sql_type {
         SqlType::Bit => match text {
@@ -58,7 +66,9 @@ pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
         SqlType::Int => integer(i64::from(i32::MIN), i64::from(i32::MAX)),
         SqlType::BigInt => integer(i64::MIN, i64::MAX),
         SqlType::Decimal { precision, scale } => {
-            let unscaled = parse_decimal(text, scale).ok_or_else(|| fail("expected digits, with no more after the point than the scale"))?;
+            let unscaled = parse_decimal(text, scale).ok_or_else(|| {
+                fail("expected digits, with no more after the point than the scale")
+            })?;
             if unscaled.unsigned_abs() >= 10u128.pow(u32::from(precision)) {
                 return Err(fail("more digits than the precision"));
             }
@@ -68,7 +78,10 @@ pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
             Ok(number) if number.is_finite() => Ok(TypedValue::Float(number)),
             _ => Err(fail("expected a finite number")),
         },
-        SqlType::Date => text.parse().map(TypedValue::Date).map_err(|_| fail("expected YYYY-MM-DD")),
+        SqlType::Date => text
+            .parse()
+            .map(TypedValue::Date)
+            .map_err(|_| fail("expected YYYY-MM-DD")),
         SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2(_) => {
             let value = match text.parse::<DateTime>() {
                 Ok(value) => value,
@@ -79,18 +92,18 @@ pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
             }
             Ok(TypedValue::DateTime(value))
         }
-        SqlType::NVarChar(length) => {
-            fits(text.encode_utf16().count(), length).then(|| TypedValue::Text(text.to_owned())).ok_or_else(|| fail("too long"))
-        }
-        SqlType::VarChar(length) => {
-            fits(text.len(), length).then(|| TypedValue::Text(text.to_owned())).ok_or_else(|| fail("too long"))
-        }
-        SqlType::NChar(n) => {
-            fits(text.encode_utf16().count(), Length::Bounded(n)).then(|| TypedValue::Text(text.to_owned())).ok_or_else(|| fail("too long"))
-        }
-        SqlType::Char(n) => {
-            fits(text.len(), Length::Bounded(n)).then(|| TypedValue::Text(text.to_owned())).ok_or_else(|| fail("too long"))
-        }
+        SqlType::NVarChar(length) => fits(text.encode_utf16().count(), length)
+            .then(|| TypedValue::Text(text.to_owned()))
+            .ok_or_else(|| fail("too long")),
+        SqlType::VarChar(length) => fits(text.len(), length)
+            .then(|| TypedValue::Text(text.to_owned()))
+            .ok_or_else(|| fail("too long")),
+        SqlType::NChar(n) => fits(text.encode_utf16().count(), Length::Bounded(n))
+            .then(|| TypedValue::Text(text.to_owned()))
+            .ok_or_else(|| fail("too long")),
+        SqlType::Char(n) => fits(text.len(), Length::Bounded(n))
+            .then(|| TypedValue::Text(text.to_owned()))
+            .ok_or_else(|| fail("too long")),
         SqlType::Money
         | SqlType::SmallMoney
         | SqlType::Time(_)
@@ -99,7 +112,9 @@ pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
         | SqlType::Binary(_)
         | SqlType::VarBinary(_)
         | SqlType::RowVersion
-        | SqlType::Xml => Err(fail("this type cannot be a parameter; use decimal, datetime2 or nvarchar")),
+        | SqlType::Xml => Err(fail(
+            "this type cannot be a parameter; use decimal, datetime2 or nvarchar",
+        )),
     }
 }
 
@@ -124,7 +139,11 @@ pub fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
     if whole.is_empty() || digits.ends_with('.') {
         return None;
     }
-    if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !whole
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let scale = usize::from(scale);
@@ -133,7 +152,11 @@ pub fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
         return None;
     }
     let mut value: i128 = 0;
-    for b in whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', scale - kept.len())) {
+    for b in whole
+        .bytes()
+        .chain(kept.bytes())
+        .chain(std::iter::repeat_n(b'0', scale - kept.len()))
+    {
         value = value.checked_mul(10)?.checked_add(i128::from(b - b'0'))?;
     }
     Some(if negative { -value } else { value })
@@ -166,7 +189,18 @@ mod tests {
         assert_eq!(parse_decimal("1.50", 1), Some(15));
         assert_eq!(parse_decimal("1.55", 1), None);
         assert_eq!(format_decimal(-5, 2), "-0.05");
-        for bad in ["", "-", ".5", "1.", "1e3", "+1", "1,5", "٣", "--1", "9999999999999999999999999999999999999999999"] {
+        for bad in [
+            "",
+            "-",
+            ".5",
+            "1.",
+            "1e3",
+            "+1",
+            "1,5",
+            "٣",
+            "--1",
+            "9999999999999999999999999999999999999999999",
+        ] {
             assert_eq!(parse_decimal(bad, 2), None, "{bad}");
         }
     }
@@ -175,9 +209,17 @@ mod tests {
     fn values_keep_to_their_type() {
         let ok = |ty: &str, text: &str| parse(ty.parse().unwrap(), text).is_ok();
         assert!(ok("tinyint", "255") && !ok("tinyint", "256") && !ok("tinyint", "-1"));
-        assert!(ok("decimal(4,2)", "99.99") && !ok("decimal(4,2)", "100") && !ok("decimal(4,2)", "1.001"));
+        assert!(
+            ok("decimal(4,2)", "99.99")
+                && !ok("decimal(4,2)", "100")
+                && !ok("decimal(4,2)", "1.001")
+        );
         assert!(ok("nvarchar(2)", "😀") && !ok("nvarchar(1)", "😀"));
-        assert!(ok("datetime", "2024-05-01") && !ok("datetime", "1752-12-31") && !ok("datetime", "yesterday"));
+        assert!(
+            ok("datetime", "2024-05-01")
+                && !ok("datetime", "1752-12-31")
+                && !ok("datetime", "yesterday")
+        );
         assert!(!ok("varbinary(8)", "00") && !ok("float", "NaN") && !ok("bit", "true"));
     }
 }

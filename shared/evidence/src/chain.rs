@@ -37,11 +37,18 @@ impl ChainHead {
     ///
     /// # Errors
     /// [`ChainError::Reserved`] when another one is under way, [`ChainError::Predecessor`] when the head moved.
-    pub fn reserve(&self, previous: Option<&ManifestLink>, next: ManifestLink) -> Result<Self, ChainError> {
+    pub fn reserve(
+        &self,
+        previous: Option<&ManifestLink>,
+        next: ManifestLink,
+    ) -> Result<Self, ChainError> {
         match &self.reserved {
             Some(reserved) if *reserved != next => Err(ChainError::Reserved(reserved.clone())),
             _ if self.head.as_ref() != previous => Err(ChainError::Predecessor),
-            _ => Ok(Self { head: self.head.clone(), reserved: Some(next) }),
+            _ => Ok(Self {
+                head: self.head.clone(),
+                reserved: Some(next),
+            }),
         }
     }
 
@@ -51,7 +58,10 @@ impl ChainHead {
     /// [`ChainError::NotReserved`] for any other.
     pub fn append(&self, written: &ManifestLink) -> Result<Self, ChainError> {
         match &self.reserved {
-            Some(reserved) if reserved == written => Ok(Self { head: Some(written.clone()), reserved: None }),
+            Some(reserved) if reserved == written => Ok(Self {
+                head: Some(written.clone()),
+                reserved: None,
+            }),
             _ => Err(ChainError::NotReserved),
         }
     }
@@ -64,7 +74,11 @@ mod tests {
     use super::*;
 
     fn link(n: u32) -> ManifestLink {
-        ManifestLink { run_id: format!("C-PG-1/2024-05-01/r{n}").parse().unwrap(), revision: 1, sha256: Sha256::of(n.to_string()) }
+        ManifestLink {
+            run_id: format!("C-PG-1/2024-05-01/r{n}").parse().unwrap(),
+            revision: 1,
+            sha256: Sha256::of(n.to_string()),
+        }
     }
 
     #[test]
@@ -72,11 +86,20 @@ mod tests {
         let empty = ChainHead::default();
         let first = empty.reserve(None, link(1)).unwrap();
         // A second one has to wait, the same one may ask again.
-        assert_eq!(first.reserve(None, link(2)), Err(ChainError::Reserved(link(1))));
+        assert_eq!(
+            first.reserve(None, link(2)),
+            Err(ChainError::Reserved(link(1)))
+        );
         assert_eq!(first.reserve(None, link(1)), Ok(first.clone()));
         assert_eq!(first.append(&link(2)), Err(ChainError::NotReserved));
         let head = first.append(&link(1)).unwrap();
-        assert_eq!(head, ChainHead { head: Some(link(1)), reserved: None });
+        assert_eq!(
+            head,
+            ChainHead {
+                head: Some(link(1)),
+                reserved: None
+            }
+        );
         // A manifest that was made before the head moved is refused.
         assert_eq!(head.reserve(None, link(2)), Err(ChainError::Predecessor));
         assert!(head.reserve(Some(&link(1)), link(2)).is_ok());

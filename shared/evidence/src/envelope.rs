@@ -71,7 +71,8 @@ impl Unsigned {
     /// # Errors
     /// [`EnvelopeError::Form`] if it cannot be written as JSON.
     pub fn new(statement: &Statement) -> Result<Self, EnvelopeError> {
-        let payload = serde_json::to_vec(statement).map_err(|e| EnvelopeError::Form(e.to_string()))?;
+        let payload =
+            serde_json::to_vec(statement).map_err(|e| EnvelopeError::Form(e.to_string()))?;
         let digest = Sha256::of(pre_authentication(PAYLOAD_TYPE, &payload));
         Ok(Self { payload, digest })
     }
@@ -90,7 +91,10 @@ impl Unsigned {
         let envelope = Envelope {
             payload: STANDARD.encode(&self.payload),
             payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![EnvelopeSignature { keyid: key_id.to_owned(), sig: STANDARD.encode(signature_der) }],
+            signatures: vec![EnvelopeSignature {
+                keyid: key_id.to_owned(),
+                sig: STANDARD.encode(signature_der),
+            }],
         };
         serde_json::to_vec(&envelope).map_err(|e| EnvelopeError::Form(e.to_string()))
     }
@@ -98,7 +102,12 @@ impl Unsigned {
 
 /// `"DSSEv1" SP LEN(type) SP type SP LEN(body) SP body`.
 fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    let mut encoded = format!(
+        "DSSEv1 {} {payload_type} {} ",
+        payload_type.len(),
+        payload.len()
+    )
+    .into_bytes();
     encoded.extend_from_slice(payload);
     encoded
 }
@@ -117,7 +126,8 @@ pub fn read(bytes: &[u8]) -> Result<Statement, EnvelopeError> {
 /// # Errors
 /// [`EnvelopeError`] says what is wrong.
 pub fn verify(bytes: &[u8], public_key_pem: &str) -> Result<Statement, EnvelopeError> {
-    let key = VerifyingKey::from_public_key_pem(public_key_pem).map_err(|e| EnvelopeError::Key(e.to_string()))?;
+    let key = VerifyingKey::from_public_key_pem(public_key_pem)
+        .map_err(|e| EnvelopeError::Key(e.to_string()))?;
     let (envelope, payload) = open(bytes)?;
     let digest = Sha256::of(pre_authentication(&envelope.payload_type, &payload));
     let holds = envelope.signatures.iter().any(|one| {
@@ -127,12 +137,19 @@ pub fn verify(bytes: &[u8], public_key_pem: &str) -> Result<Statement, EnvelopeE
             .and_then(|der| Signature::from_der(&der).ok())
             .is_some_and(|signature| key.verify_prehash(digest.as_bytes(), &signature).is_ok())
     });
-    if holds { statement(&envelope, &payload) } else { Err(EnvelopeError::Signature) }
+    if holds {
+        statement(&envelope, &payload)
+    } else {
+        Err(EnvelopeError::Signature)
+    }
 }
 
 fn open(bytes: &[u8]) -> Result<(Envelope, Vec<u8>), EnvelopeError> {
-    let envelope: Envelope = serde_json::from_slice(bytes).map_err(|e| EnvelopeError::Form(e.to_string()))?;
-    let payload = STANDARD.decode(&envelope.payload).map_err(|e| EnvelopeError::Form(e.to_string()))?;
+    let envelope: Envelope =
+        serde_json::from_slice(bytes).map_err(|e| EnvelopeError::Form(e.to_string()))?;
+    let payload = STANDARD
+        .decode(&envelope.payload)
+        .map_err(|e| EnvelopeError::Form(e.to_string()))?;
     Ok((envelope, payload))
 }
 
@@ -140,9 +157,13 @@ fn statement(envelope: &Envelope, payload: &[u8]) -> Result<Statement, EnvelopeE
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(EnvelopeError::PayloadType(envelope.payload_type.clone()));
     }
-    let statement: Statement = serde_json::from_slice(payload).map_err(|e| EnvelopeError::Statement(e.to_string()))?;
+    let statement: Statement =
+        serde_json::from_slice(payload).map_err(|e| EnvelopeError::Statement(e.to_string()))?;
     if statement.statement_type != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
-        return Err(EnvelopeError::Statement(format!("type {} with predicate {}", statement.statement_type, statement.predicate_type)));
+        return Err(EnvelopeError::Statement(format!(
+            "type {} with predicate {}",
+            statement.statement_type, statement.predicate_type
+        )));
     }
     Ok(statement)
 }
@@ -159,13 +180,18 @@ mod tests {
 
     fn key(seed: u8) -> (SigningKey, String) {
         let key = SigningKey::from_slice(&[seed; 32]).unwrap();
-        let pem = key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+        let pem = key
+            .verifying_key()
+            .to_public_key_pem(LineEnding::LF)
+            .unwrap();
         (key, pem)
     }
 
     fn sign(key: &SigningKey, unsigned: &Unsigned) -> Vec<u8> {
         let signature: Signature = key.sign_prehash(unsigned.digest().as_bytes()).unwrap();
-        unsigned.signed("test", signature.to_der().as_bytes()).unwrap()
+        unsigned
+            .signed("test", signature.to_der().as_bytes())
+            .unwrap()
     }
 
     #[test]
@@ -184,20 +210,37 @@ mod tests {
         let unsigned = Unsigned::new(&statement).unwrap();
         let bytes = sign(&key_a, &unsigned);
         assert_eq!(verify(&bytes, &pem_a).unwrap(), statement);
-        assert!(matches!(verify(&bytes, &pem_b), Err(EnvelopeError::Signature)));
+        assert!(matches!(
+            verify(&bytes, &pem_b),
+            Err(EnvelopeError::Signature)
+        ));
         let mut other = statement.clone();
         other.predicate.revision = 2;
         let forged: Envelope = serde_json::from_slice(&bytes).unwrap();
-        let forged = Envelope { payload: STANDARD.encode(serde_json::to_vec(&other).unwrap()), ..forged };
-        assert!(matches!(verify(&serde_json::to_vec(&forged).unwrap(), &pem_a), Err(EnvelopeError::Signature)));
+        let forged = Envelope {
+            payload: STANDARD.encode(serde_json::to_vec(&other).unwrap()),
+            ..forged
+        };
+        assert!(matches!(
+            verify(&serde_json::to_vec(&forged).unwrap(), &pem_a),
+            Err(EnvelopeError::Signature)
+        ));
     }
 
     #[test]
     fn bytes_that_are_no_envelope_are_refused() {
         let (_, pem) = key(7);
-        for bytes in [&b""[..], b"{}", b"null", b"{\"payload\":\"!\",\"payloadType\":\"x\",\"signatures\":[]}"] {
+        for bytes in [
+            &b""[..],
+            b"{}",
+            b"null",
+            b"{\"payload\":\"!\",\"payloadType\":\"x\",\"signatures\":[]}",
+        ] {
             assert!(verify(bytes, &pem).is_err());
         }
-        assert!(matches!(verify(b"{}", "not a key"), Err(EnvelopeError::Key(_))));
+        assert!(matches!(
+            verify(b"{}", "not a key"),
+            Err(EnvelopeError::Key(_))
+        ));
     }
 }

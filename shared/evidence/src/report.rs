@@ -19,7 +19,9 @@ pub fn render(predicate: &Predicate) -> Result<String, ReportError> {
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
     environment.add_template("report", TEMPLATE)?;
-    let html = environment.get_template("report")?.render(context! { m => minijinja::value::Serde(predicate) })?;
+    let html = environment
+        .get_template("report")?
+        .render(context! { m => minijinja::value::Serde(predicate) })?;
     Ok(html)
 }
 

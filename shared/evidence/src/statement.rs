@@ -5,8 +5,8 @@ use soxauto_domain::{
     IpeState, RunState, Sha256,
     facts::{IpeFacts, RunFacts},
     manifest::{
-        HopCounts, ManifestIpe, ManifestLink, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, Subject, SubjectAnnotations,
-        SubjectDigest, WarehouseRecord,
+        HopCounts, ManifestIpe, ManifestLink, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement,
+        Subject, SubjectAnnotations, SubjectDigest, WarehouseRecord,
     },
     plan::{PlannedIpe, Software},
 };
@@ -30,10 +30,18 @@ pub struct Closing {
 #[must_use]
 pub fn predicate(facts: &RunFacts, closing: &Closing) -> Predicate {
     let plan = &facts.plan;
-    let ipes: Vec<ManifestIpe> =
-        plan.ipes.iter().zip(&facts.ipes).map(|(planned, ipe)| manifest_ipe(planned, ipe, &plan.control.warehouse_schema)).collect();
+    let ipes: Vec<ManifestIpe> = plan
+        .ipes
+        .iter()
+        .zip(&facts.ipes)
+        .map(|(planned, ipe)| manifest_ipe(planned, ipe, &plan.control.warehouse_schema))
+        .collect();
     // What passed but is not loaded has not arrived: the run is not complete.
-    let states = plan.ipes.iter().zip(&facts.ipes).map(|(_, ipe)| closed_state(ipe));
+    let states = plan
+        .ipes
+        .iter()
+        .zip(&facts.ipes)
+        .map(|(_, ipe)| closed_state(ipe));
     Predicate {
         run_id: plan.run_id.clone(),
         revision: closing.revision,
@@ -65,9 +73,13 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
     let state = closed_state(ipe);
     let deciding = ipe.deciding();
     let receipt = deciding.map(|(_, receipt)| receipt);
-    let load = deciding.and_then(|(attempt, _)| attempt.load.as_ref()).map(|stored| &stored.document);
+    let load = deciding
+        .and_then(|(attempt, _)| attempt.load.as_ref())
+        .map(|stored| &stored.document);
     let reason = match (state, deciding) {
-        (IpeState::Planned, Some(_)) => Some("extracted and valid, but not loaded into the warehouse".to_owned()),
+        (IpeState::Planned, Some(_)) => {
+            Some("extracted and valid, but not loaded into the warehouse".to_owned())
+        }
         _ => ipe.reason(),
     };
     ManifestIpe {
@@ -84,7 +96,9 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
             parquet: r.counts.parquet,
             warehouse: load.map(|l| l.rows),
         }),
-        control_totals: receipt.map(|r| r.control_totals.clone()).unwrap_or_default(),
+        control_totals: receipt
+            .map(|r| r.control_totals.clone())
+            .unwrap_or_default(),
         warehouse_totals: load.map(|l| l.totals.clone()).unwrap_or_default(),
         checks: receipt.map(|r| r.checks.clone()).unwrap_or_default(),
         source: receipt.map(|r| r.source.clone()),
@@ -111,7 +125,11 @@ pub fn build(predicate: Predicate, mut subjects: Vec<Subject>) -> Statement {
 /// One file of the run; `name` is relative to the run's folder.
 #[must_use]
 pub fn subject(name: impl Into<String>, size: u64, sha256: Sha256) -> Subject {
-    Subject { name: name.into(), digest: SubjectDigest { sha256 }, annotations: SubjectAnnotations { size } }
+    Subject {
+        name: name.into(),
+        digest: SubjectDigest { sha256 },
+        annotations: SubjectAnnotations { size },
+    }
 }
 
 /// Whether two predicates say the same about the run, whenever and wherever in the chain they were made.
@@ -121,7 +139,10 @@ pub fn same_content(a: &Predicate, b: &Predicate) -> bool {
         revision: 0,
         previous: None,
         finished_at: Timestamp::UNIX_EPOCH,
-        software: Software { name: String::new(), version: String::new() },
+        software: Software {
+            name: String::new(),
+            version: String::new(),
+        },
         ..p.clone()
     };
     neutral(a) == neutral(b)
@@ -143,7 +164,10 @@ pub(crate) mod tests {
             time_zone: "Europe/Paris".into(),
             warehouse_schema: "reconciliation".into(),
         };
-        let software = Software { name: "soxauto-finalizer".into(), version: "0.1.0".into() };
+        let software = Software {
+            name: "soxauto-finalizer".into(),
+            version: "0.1.0".into(),
+        };
         let predicate = Predicate {
             run_id: "C-PG-1/2024-05-01/r1".parse().unwrap(),
             revision: 1,
@@ -152,7 +176,12 @@ pub(crate) mod tests {
             supersedes: None,
             control,
             stage: Stage::Dev,
-            trigger: Trigger { source: TriggerSource::Direct, id: "x".into(), scheduled_time: None, principal: None },
+            trigger: Trigger {
+                source: TriggerSource::Direct,
+                id: "x".into(),
+                scheduled_time: None,
+                principal: None,
+            },
             plan_sha256: Sha256::of("plan"),
             catalog_sha256: Sha256::of("catalog"),
             started_at: "2024-05-01T07:00:00Z".parse().unwrap(),

@@ -112,7 +112,11 @@ impl<'o> BatchSink<'o> {
             Refusal::Value(value, reason) => ExtractError::Value {
                 column: column.name.clone(),
                 row: self.row(),
-                value: if column.masked { "not shown".into() } else { value },
+                value: if column.masked {
+                    "not shown".into()
+                } else {
+                    value
+                },
                 reason,
             },
         }
@@ -128,7 +132,10 @@ impl<'o> BatchSink<'o> {
 impl RowSink for BatchSink<'_> {
     fn start(&mut self, names: &[&str]) -> Result<(), ExtractError> {
         let same = names.len() == self.columns.len()
-            && names.iter().zip(&self.columns).all(|(name, column)| *name == column.name);
+            && names
+                .iter()
+                .zip(&self.columns)
+                .all(|(name, column)| *name == column.name);
         if same {
             return Ok(());
         }
@@ -218,7 +225,9 @@ impl RowSink for BatchSink<'_> {
         let texts: Vec<&str> = self
             .columns
             .iter()
-            .filter(|c| c.sql_type.is_text() && c.sql_type != soxauto_domain::SqlType::UniqueIdentifier)
+            .filter(|c| {
+                c.sql_type.is_text() && c.sql_type != soxauto_domain::SqlType::UniqueIdentifier
+            })
             .map(|c| c.name.as_str())
             .collect();
         let column = match texts.as_slice() {
@@ -236,7 +245,9 @@ impl RowSink for BatchSink<'_> {
 
     fn end_row(&mut self) -> Result<Flow, ExtractError> {
         if self.at != self.columns.len() {
-            return Err(ExtractError::Internal("a row ended before its last column".into()));
+            return Err(ExtractError::Internal(
+                "a row ended before its last column".into(),
+            ));
         }
         self.at = 0;
         self.rows += 1;

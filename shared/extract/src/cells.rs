@@ -236,12 +236,17 @@ impl Column {
             _ => return Err(Refusal::Type("decimal")),
         };
         let refuse = |why: String| {
-            Err(Refusal::Value(soxauto_domain::value::format_decimal(unscaled, scale), why))
+            Err(Refusal::Value(
+                soxauto_domain::value::format_decimal(unscaled, scale),
+                why,
+            ))
         };
         let Some(value) = rescale(unscaled, scale, declared) else {
             return refuse(format!("it has more digits than {} holds", self.sql_type));
         };
-        if value.unsigned_abs() >= self.precision_limit && !(self.sql_type == SqlType::SmallMoney && value == -(1 << 31)) {
+        if value.unsigned_abs() >= self.precision_limit
+            && !(self.sql_type == SqlType::SmallMoney && value == -(1 << 31))
+        {
             return refuse(format!("it has more digits than {} holds", self.sql_type));
         }
         builder.append_value(value);
@@ -344,7 +349,9 @@ impl Column {
             Builder::Skip => return Ok(0),
             _ => return Err(Refusal::Type("a binary")),
         };
-        let most = self.width.map_or(REDSHIFT_VARBYTE_MAX, |width| width as usize);
+        let most = self
+            .width
+            .map_or(REDSHIFT_VARBYTE_MAX, |width| width as usize);
         if value.len() > most {
             let head = value.get(..20).unwrap_or(value);
             let why = format!("it has {} bytes; at most {most} fit", value.len());

@@ -30,13 +30,18 @@ impl Completeness {
                 .map(|v| v.value.as_deref())
                 .ok_or_else(|| {
                     let names: Vec<&str> = row.iter().map(|v| v.name.as_str()).collect();
-                    wrong(format!("it must return a column {name:?}; it returns {names:?}"))
+                    wrong(format!(
+                        "it must return a column {name:?}; it returns {names:?}"
+                    ))
                 })
         };
         let count = find(&planned.rows)?;
-        let rows = count
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| wrong(format!("column {:?} is no row count: {count:?}", planned.rows)))?;
+        let rows = count.and_then(|text| text.parse().ok()).ok_or_else(|| {
+            wrong(format!(
+                "column {:?} is no row count: {count:?}",
+                planned.rows
+            ))
+        })?;
         let totals = planned
             .totals
             .iter()
@@ -56,18 +61,33 @@ impl Completeness {
     ) -> Result<(), ExtractError> {
         let mut differences = Vec::new();
         if self.rows != after.rows {
-            differences.push(format!("{} was {}, is {}", planned.rows, self.rows, after.rows));
+            differences.push(format!(
+                "{} was {}, is {}",
+                planned.rows, self.rows, after.rows
+            ));
         }
         let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".into());
         for ((total, before), after) in planned.totals.iter().zip(&self.totals).zip(&after.totals) {
             if before != after {
-                differences.push(format!("{} was {}, is {}", total.result, show(before), show(after)));
+                differences.push(format!(
+                    "{} was {}, is {}",
+                    total.result,
+                    show(before),
+                    show(after)
+                ));
             }
         }
-        if differences.is_empty() { Ok(()) } else { Err(ExtractError::Moved { differences }) }
+        if differences.is_empty() {
+            Ok(())
+        } else {
+            Err(ExtractError::Moved { differences })
+        }
     }
 }
 
 fn wrong(reason: String) -> ExtractError {
-    ExtractError::ControlQuery { query: QUERY, reason }
+    ExtractError::ControlQuery {
+        query: QUERY,
+        reason,
+    }
 }

@@ -72,8 +72,15 @@ fn differences(described: &[DescribedColumn], declared: &[ColumnContract]) -> Ve
     for (position, (is, should)) in described.iter().zip(declared).enumerate() {
         let number = position + 1;
         if is.name != should.name {
-            let name = if is.name.is_empty() { "without a name".to_owned() } else { format!("{:?}", is.name) };
-            found.push(format!("column {number} is {name}, declared {:?}", should.name));
+            let name = if is.name.is_empty() {
+                "without a name".to_owned()
+            } else {
+                format!("{:?}", is.name)
+            };
+            found.push(format!(
+                "column {number} is {name}, declared {:?}",
+                should.name
+            ));
             continue;
         }
         if let DescribedType::Known(sql_type) = is.sql_type
@@ -101,8 +108,15 @@ mod tests {
     use super::*;
 
     fn described(name: &str, sql_type: &str) -> DescribedColumn {
-        let sql_type = sql_type.parse().map_or_else(|_| DescribedType::Refused(sql_type.to_owned()), DescribedType::Known);
-        DescribedColumn { name: name.into(), sql_type, nullable: true }
+        let sql_type = sql_type.parse().map_or_else(
+            |_| DescribedType::Refused(sql_type.to_owned()),
+            DescribedType::Known,
+        );
+        DescribedColumn {
+            name: name.into(),
+            sql_type,
+            nullable: true,
+        }
     }
 
     fn declared(name: &str, sql_type: &str) -> ColumnContract {
@@ -122,12 +136,30 @@ mod tests {
 
     #[test]
     fn all_differences_come_at_once() {
-        let is = [described("a", "int"), described("B", "int"), described("c", "nvarchar(max)"), described("", "int")];
-        let should = [declared("a", "bigint"), declared("b", "int"), declared("c", "nvarchar(20)"), declared("d", "int"), declared("e", "int")];
+        let is = [
+            described("a", "int"),
+            described("B", "int"),
+            described("c", "nvarchar(max)"),
+            described("", "int"),
+        ];
+        let should = [
+            declared("a", "bigint"),
+            declared("b", "int"),
+            declared("c", "nvarchar(20)"),
+            declared("d", "int"),
+            declared("e", "int"),
+        ];
         let error = check(&is, &should).unwrap_err();
         assert_eq!(error.code(), Code::ContractMismatch);
         let text = error.to_string();
-        for says in ["4 columns, the contract declares 5", "column 1 \"a\" is int, declared bigint", "column 2 is \"B\", declared \"b\"", "wider", "column 4 is without a name", "\"e\" is missing"] {
+        for says in [
+            "4 columns, the contract declares 5",
+            "column 1 \"a\" is int, declared bigint",
+            "column 2 is \"B\", declared \"b\"",
+            "wider",
+            "column 4 is without a name",
+            "\"e\" is missing",
+        ] {
             assert!(text.contains(says), "{says}: {text}");
         }
         assert!(check(&[described("a", "int")], &[declared("a", "int")]).is_ok());
@@ -135,15 +167,35 @@ mod tests {
 
     #[test]
     fn types_without_a_counterpart_duplicates_and_too_many_have_their_own_codes() {
-        let error = check(&[described("v", "sql_variant"), described("g", "geography")], &[declared("v", "int")]).unwrap_err();
+        let error = check(
+            &[described("v", "sql_variant"), described("g", "geography")],
+            &[declared("v", "int")],
+        )
+        .unwrap_err();
         assert_eq!(error.code(), Code::TypeUnsupported);
-        assert!(error.to_string().contains("\"v\" is sql_variant") && error.to_string().contains("geography"));
-        let error = check(&[described("Amount", "int"), described("x", "int"), described("AMOUNT", "int")], &[]).unwrap_err();
+        assert!(
+            error.to_string().contains("\"v\" is sql_variant")
+                && error.to_string().contains("geography")
+        );
+        let error = check(
+            &[
+                described("Amount", "int"),
+                described("x", "int"),
+                described("AMOUNT", "int"),
+            ],
+            &[],
+        )
+        .unwrap_err();
         assert_eq!(error.code(), Code::DuplicateColumn);
         assert!(error.to_string().contains("\"Amount\""), "{error}");
-        let many: Vec<_> = (0..4_000).map(|n| described(&format!("c{n}"), "int")).collect();
+        let many: Vec<_> = (0..4_000)
+            .map(|n| described(&format!("c{n}"), "int"))
+            .collect();
         let error = check(&many, &[]).unwrap_err();
         assert_eq!(error.code(), Code::TooManyColumns);
-        assert!(error.to_string().contains("4000") && error.to_string().contains("1595"), "{error}");
+        assert!(
+            error.to_string().contains("4000") && error.to_string().contains("1595"),
+            "{error}"
+        );
     }
 }

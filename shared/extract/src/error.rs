@@ -31,7 +31,9 @@ pub enum ExtractError {
         reason: String,
     },
     /// SQL Server answered with an error.
-    #[error("SQL Server error {number} (state {state}, severity {severity}, line {line}) during {during}: {message}")]
+    #[error(
+        "SQL Server error {number} (state {state}, severity {severity}, line {line}) during {during}: {message}"
+    )]
     Server {
         /// What was being done.
         during: &'static str,
@@ -47,7 +49,9 @@ pub enum ExtractError {
         message: String,
     },
     /// The login can change data, which the stage refuses.
-    #[error("login {login:?} can change data in {database:?} ({rights}); this stage refuses such a login")]
+    #[error(
+        "login {login:?} can change data in {database:?} ({rights}); this stage refuses such a login"
+    )]
     LoginCanWrite {
         /// The login.
         login: String,
@@ -111,7 +115,9 @@ pub enum ExtractError {
         names: Vec<String>,
     },
     /// More columns than Redshift takes.
-    #[error("the query returns {found} columns; at most {most} fit into a Redshift table beside the traceability columns")]
+    #[error(
+        "the query returns {found} columns; at most {most} fit into a Redshift table beside the traceability columns"
+    )]
     TooManyColumns {
         /// How many.
         found: usize,

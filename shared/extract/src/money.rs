@@ -5,8 +5,7 @@
 //! number; beyond, it cannot.
 
 /// What the message says when it cannot.
-pub(crate) const INEXACT: &str =
-    "the driver delivers money as a binary number, which is not exact for this amount; write CAST(… AS decimal(19,4)) in the query";
+pub(crate) const INEXACT: &str = "the driver delivers money as a binary number, which is not exact for this amount; write CAST(… AS decimal(19,4)) in the query";
 
 /// The ten-thousandths that this number was made from, if there is exactly one such integer.
 pub(crate) fn exact(value: f64) -> Option<i64> {
@@ -41,7 +40,16 @@ mod tests {
 
     #[test]
     fn the_ends() {
-        for wire in [0, 1, -1, 10_000, 33_333, i64::from(i32::MAX), i64::from(i32::MIN), -12_345_678_901] {
+        for wire in [
+            0,
+            1,
+            -1,
+            10_000,
+            33_333,
+            i64::from(i32::MAX),
+            i64::from(i32::MIN),
+            -12_345_678_901,
+        ] {
             assert_eq!(exact(as_tiberius(wire)), Some(wire), "{wire}");
         }
         for wire in [i64::MAX, i64::MIN, 1 << 53, -(1 << 53), (1 << 53) + 1] {

@@ -37,15 +37,23 @@ impl OneRow {
     /// [`ExtractError::NotOneRow`] when there was none.
     pub fn take(self) -> Result<Vec<NamedValue>, ExtractError> {
         if !self.complete {
-            return Err(ExtractError::NotOneRow { query: "single-row", found: RowsFound::None });
+            return Err(ExtractError::NotOneRow {
+                query: "single-row",
+                found: RowsFound::None,
+            });
         }
         let values = self.names.into_iter().zip(self.values);
-        Ok(values.map(|(name, value)| NamedValue { name, value }).collect())
+        Ok(values
+            .map(|(name, value)| NamedValue { name, value })
+            .collect())
     }
 
     fn push(&mut self, value: Option<String>) -> Result<(), ExtractError> {
         if self.complete {
-            return Err(ExtractError::NotOneRow { query: "single-row", found: RowsFound::Many });
+            return Err(ExtractError::NotOneRow {
+                query: "single-row",
+                found: RowsFound::Many,
+            });
         }
         self.values.push(value);
         Ok(())
@@ -141,7 +149,11 @@ impl RowSink for OneRow {
 
     fn undecodable(&self, reason: &str) -> ExtractError {
         ExtractError::Value {
-            column: self.names.get(self.values.len()).cloned().unwrap_or_default(),
+            column: self
+                .names
+                .get(self.values.len())
+                .cloned()
+                .unwrap_or_default(),
             row: 1,
             value: "not shown".into(),
             reason: reason.to_owned(),
@@ -150,10 +162,15 @@ impl RowSink for OneRow {
 
     fn end_row(&mut self) -> Result<Flow, ExtractError> {
         if self.complete {
-            return Err(ExtractError::NotOneRow { query: "single-row", found: RowsFound::Many });
+            return Err(ExtractError::NotOneRow {
+                query: "single-row",
+                found: RowsFound::Many,
+            });
         }
         if self.values.len() != self.names.len() {
-            return Err(ExtractError::Internal("a row ended before its last column".into()));
+            return Err(ExtractError::Internal(
+                "a row ended before its last column".into(),
+            ));
         }
         self.complete = true;
         Ok(Flow::Continue)

@@ -2,10 +2,7 @@
 //!
 //! The same rows give the same bytes: nothing written depends on a clock, a machine or the pace of the source.
 
-use std::{
-    io::Write,
-    sync::Arc,
-};
+use std::{io::Write, sync::Arc};
 
 use arrow_array::{
     ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -43,7 +40,7 @@ pub enum Compression {
 /// Sizes of the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartOptions {
-    /// Bytes after which the next part begins.
+    /// Compressed bytes after which the next part begins, at the next row group: a part is at most one row group larger.
     pub part_bytes: usize,
     /// Uncompressed bytes of a row group, which is what the writer keeps in memory.
     pub row_group_bytes: usize,
@@ -100,10 +97,21 @@ struct Part {
 }
 
 impl PartWriter {
-    pub(crate) fn new(contract: &SchemaRef, trace: &Trace, options: PartOptions, out: mpsc::Sender<Message>) -> Self {
+    pub(crate) fn new(
+        contract: &SchemaRef,
+        trace: &Trace,
+        options: PartOptions,
+        out: mpsc::Sender<Message>,
+    ) -> Self {
         let mut fields: Vec<Arc<Field>> = contract.fields().iter().cloned().collect();
         let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-        let types = [DataType::Utf8, DataType::Utf8, DataType::Date32, micros, DataType::Int64];
+        let types = [
+            DataType::Utf8,
+            DataType::Utf8,
+            DataType::Date32,
+            micros,
+            DataType::Int64,
+        ];
         for (name, data_type) in TRACEABILITY_COLUMNS.iter().zip(types) {
             fields.push(Arc::new(Field::new(*name, data_type, false)));
         }
@@ -139,9 +147,10 @@ impl PartWriter {
         if part.uncompressed >= self.options.row_group_bytes {
             part.writer.flush().map_err(|e| write_error(part, e))?;
             part.uncompressed = 0;
-        }
-        if part.writer.bytes_written() + part.writer.in_progress_size() >= self.options.part_bytes {
-            self.end()?;
+            // Only here are the bytes of the part known: what is in progress is not compressed yet.
+            if part.writer.bytes_written() >= self.options.part_bytes {
+                self.end()?;
+            }
         }
         Ok(())
     }
@@ -152,7 +161,10 @@ impl PartWriter {
             self.start()?;
         }
         self.end()?;
-        Ok(Written { files: self.records, peak_bytes: self.peak_bytes })
+        Ok(Written {
+            files: self.records,
+            peak_bytes: self.peak_bytes,
+        })
     }
 
     fn start(&mut self) -> Result<(), ExtractError> {
@@ -177,7 +189,11 @@ impl PartWriter {
             ArrowWriterOptions::new().with_properties(properties),
         )
         .map_err(internal)?;
-        self.part = Some(Part { path, writer, uncompressed: 0 });
+        self.part = Some(Part {
+            path,
+            writer,
+            uncompressed: 0,
+        });
         Ok(())
     }
 
@@ -188,9 +204,18 @@ impl PartWriter {
         part.writer.flush().map_err(|e| write_error(&part, e))?;
         part.writer.inner_mut().keep_from_here();
         part.writer.finish().map_err(|e| write_error(&part, e))?;
-        let (size, sha256, tail) = part.writer.inner_mut().finish().map_err(|e| upload_ended(&e))?;
+        let (size, sha256, tail) = part
+            .writer
+            .inner_mut()
+            .finish()
+            .map_err(|e| upload_ended(&e))?;
         let rows = rows_in_footer(&tail)?;
-        let record = FileRecord { path: part.path, size, sha256, rows: Some(rows) };
+        let record = FileRecord {
+            path: part.path,
+            size,
+            sha256,
+            rows: Some(rows),
+        };
         self.records.push(record);
         Ok(())
     }
@@ -205,15 +230,26 @@ pub(crate) struct Written {
 
 /// The rows that the file itself claims: the sum over its row groups, decoded from the bytes that were uploaded.
 fn rows_in_footer(tail: &[u8]) -> Result<u64, ExtractError> {
-    let broken = |why: &str| ExtractError::Internal(format!("the Parquet footer cannot be read back: {why}"));
-    let (rest, magic) = tail.split_last_chunk::<4>().ok_or_else(|| broken("too short"))?;
-    let (rest, length) = rest.split_last_chunk::<4>().ok_or_else(|| broken("too short"))?;
+    let broken = |why: &str| {
+        ExtractError::Internal(format!("the Parquet footer cannot be read back: {why}"))
+    };
+    let (rest, magic) = tail
+        .split_last_chunk::<4>()
+        .ok_or_else(|| broken("too short"))?;
+    let (rest, length) = rest
+        .split_last_chunk::<4>()
+        .ok_or_else(|| broken("too short"))?;
     let length = u32::from_le_bytes(*length) as usize;
     if magic != b"PAR1" || length > rest.len() {
         return Err(broken("no PAR1 at its end"));
     }
-    let metadata = ParquetMetaDataReader::decode_metadata(&rest[rest.len() - length..]).map_err(|e| broken(&e.to_string()))?;
-    let rows: i64 = metadata.row_groups().iter().map(|group| group.num_rows()).sum();
+    let metadata = ParquetMetaDataReader::decode_metadata(&rest[rest.len() - length..])
+        .map_err(|e| broken(&e.to_string()))?;
+    let rows: i64 = metadata
+        .row_groups()
+        .iter()
+        .map(|group| group.num_rows())
+        .sum();
     if rows != metadata.file_metadata().num_rows() {
         return Err(broken("its row groups do not add up"));
     }
@@ -225,7 +261,11 @@ fn internal(e: impl std::fmt::Display) -> ExtractError {
 }
 
 fn write_error(part: &Part, e: parquet::errors::ParquetError) -> ExtractError {
-    if part.writer.inner().closed { upload_ended(&e) } else { internal(e) }
+    if part.writer.inner().closed {
+        upload_ended(&e)
+    } else {
+        internal(e)
+    }
 }
 
 /// Said when the uploading side is gone; the pipeline then reports that side's own error.
@@ -251,7 +291,14 @@ struct ChunkWriter {
 
 impl ChunkWriter {
     fn new(out: mpsc::Sender<Message>) -> Self {
-        Self { out, buffer: Vec::with_capacity(CHUNK_BYTES), hash: Sha256::new(), size: 0, tail: None, closed: false }
+        Self {
+            out,
+            buffer: Vec::with_capacity(CHUNK_BYTES),
+            hash: Sha256::new(),
+            size: 0,
+            tail: None,
+            closed: false,
+        }
     }
 
     /// From now on the bytes are kept as well: what follows the last row group is the footer.
@@ -264,16 +311,22 @@ impl ChunkWriter {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
-        self.out.blocking_send(Message::Chunk(Bytes::from(chunk))).map_err(|_| {
-            self.closed = true;
-            std::io::Error::new(std::io::ErrorKind::BrokenPipe, UPLOAD_ENDED)
-        })
+        self.out
+            .blocking_send(Message::Chunk(Bytes::from(chunk)))
+            .map_err(|_| {
+                self.closed = true;
+                std::io::Error::new(std::io::ErrorKind::BrokenPipe, UPLOAD_ENDED)
+            })
     }
 
     fn finish(&mut self) -> std::io::Result<(u64, soxauto_domain::Sha256, Vec<u8>)> {
         self.pass_on()?;
         let digest: [u8; 32] = self.hash.finalize_reset().into();
-        Ok((self.size, soxauto_domain::Sha256::from_bytes(digest), self.tail.take().unwrap_or_default()))
+        Ok((
+            self.size,
+            soxauto_domain::Sha256::from_bytes(digest),
+            self.tail.take().unwrap_or_default(),
+        ))
     }
 }
 
@@ -311,12 +364,22 @@ struct Constants {
 
 impl Constants {
     fn new(trace: &Trace) -> Self {
-        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, BATCH_ROWS))) };
+        let text = |text: &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                text, BATCH_ROWS,
+            )))
+        };
         Self {
             run_id: text(&trace.run_id.to_string()),
             ipe_id: text(trace.ipe_id.as_str()),
-            cutoff: Arc::new(Date32Array::from_value(canonical::days_since_1970(trace.cutoff.date()), BATCH_ROWS)),
-            extracted_at: Arc::new(TimestampMicrosecondArray::from_value(trace.extracted_at.as_microsecond(), BATCH_ROWS)),
+            cutoff: Arc::new(Date32Array::from_value(
+                canonical::days_since_1970(trace.cutoff.date()),
+                BATCH_ROWS,
+            )),
+            extracted_at: Arc::new(TimestampMicrosecondArray::from_value(
+                trace.extracted_at.as_microsecond(),
+                BATCH_ROWS,
+            )),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
     one_row::NamedValue,
     parquet_parts::{PartOptions, Trace},
     progress::{Progress, Step, Timings, Tracker},
-    rows::{self, Rows},
+    rows::{self, Rows, Work},
     source::{DescribedColumn, Driver, Identity, Limits, RowSink, Source},
     store::{PartStore, PartUpload, StoreError},
 };
@@ -69,8 +69,7 @@ impl Default for Options {
     }
 }
 
-/// What was extracted. The parts are uploaded, but not visible until they are completed.
-#[derive(Debug)]
+/// What was extracted. The parts are uploaded, but not visible until they are completed. `Debug` shows no data.
 pub struct Extracted {
     /// Who answered.
     pub identity: SourceIdentity,
@@ -92,6 +91,18 @@ pub struct Extracted {
     pub timings: Timings,
     /// What was in memory at most.
     pub peaks: Peaks,
+}
+
+impl std::fmt::Debug for Extracted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extracted")
+            .field("counts", &self.counts)
+            .field("control_totals", &self.control_totals)
+            .field("passed", &self.passed())
+            .field("files", &self.files)
+            .field("peaks", &self.peaks)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Extracted {
@@ -141,7 +152,9 @@ pub struct PendingUpload {
 
 impl std::fmt::Debug for PendingUpload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PendingUpload").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("PendingUpload")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,11 +209,20 @@ pub async fn extract(
     let mut uploads = Vec::new();
     let deadline = tokio::time::Instant::from_std(request.limits.deadline);
     let steps = run(&request, store, &tracker, &mut uploads);
-    let outcome = tokio::time::timeout_at(deadline, steps).await.unwrap_or_else(|_| {
-        Err(ExtractError::Deadline { during: tracker.current(), rows: tracker.decoded() })
-    });
+    let outcome = tokio::time::timeout_at(deadline, steps)
+        .await
+        .unwrap_or_else(|_| {
+            Err(ExtractError::Deadline {
+                during: tracker.current(),
+                rows: tracker.decoded(),
+            })
+        });
     match outcome {
-        Ok(extracted) => Ok(Extracted { uploads, timings: tracker.timings(), ..extracted }),
+        Ok(extracted) => Ok(Extracted {
+            uploads,
+            timings: tracker.timings(),
+            ..extracted
+        }),
         Err(e) => {
             abort(uploads).await;
             Err(e.during(tracker.current()))
@@ -216,7 +238,10 @@ async fn run(
 ) -> Result<Extracted, ExtractError> {
     let ipe = request.ipe;
     tracker.step(Step::Connect);
-    let mut source = request.driver.connect(request.settings, &ipe.database, &request.limits).await?;
+    let mut source = request
+        .driver
+        .connect(request.settings, &ipe.database, &request.limits)
+        .await?;
     let source = source.as_mut();
 
     tracker.step(Step::Identity);
@@ -242,7 +267,13 @@ async fn run(
         cutoff: request.run_id.cutoff(),
         extracted_at: request.extracted_at,
     };
-    let rows = rows::run(ipe, source, checks, trace, options.parts, store, uploads, tracker).await?;
+    let work = Work {
+        ipe,
+        checks,
+        trace,
+        options: options.parts,
+    };
+    let rows = rows::run(work, source, store, uploads, tracker).await?;
     let counts = counts(&before, &rows)?;
 
     tracker.step(Step::CompletenessAfter);
@@ -288,7 +319,10 @@ fn refuse_writer(stage: Stage, identity: &Identity) -> Result<(), ExtractError> 
     Ok(())
 }
 
-async fn completeness(source: &mut dyn Source, ipe: &PlannedIpe) -> Result<Completeness, ExtractError> {
+async fn completeness(
+    source: &mut dyn Source,
+    ipe: &PlannedIpe,
+) -> Result<Completeness, ExtractError> {
     let row = source.single_row(&ipe.completeness.query).await?;
     Completeness::read(&ipe.completeness, &row)
 }
@@ -301,26 +335,43 @@ async fn witness(
     match &ipe.witness {
         PlannedWitness::Match { values } => Ok(values
             .iter()
-            .map(|(name, value)| NamedValue { name: name.clone(), value: Some(value.clone()) })
+            .map(|(name, value)| NamedValue {
+                name: name.clone(),
+                value: Some(value.clone()),
+            })
             .collect()),
         PlannedWitness::Query { query } => match source.single_row(query).await {
             // Where there is no row there is no witness; the checks judge whether no row is right.
-            Err(ExtractError::NotOneRow { found: RowsFound::None, .. }) if before.rows == 0 => Ok(Vec::new()),
+            Err(ExtractError::NotOneRow {
+                found: RowsFound::None,
+                ..
+            }) if before.rows == 0 => Ok(Vec::new()),
             other => other,
         },
     }
 }
 
 /// Runs the perturbed query; its rows are only counted.
-async fn negative(source: &mut dyn Source, ipe: &PlannedIpe) -> Result<(u64, Matching), ExtractError> {
+async fn negative(
+    source: &mut dyn Source,
+    ipe: &PlannedIpe,
+) -> Result<(u64, Matching), ExtractError> {
     let mut matcher = match checks::negative(ipe) {
         Ok(matcher) => matcher,
         Err(why) => return Ok((0, Err(why))),
     };
-    let wanted: Vec<String> =
-        ipe.columns.iter().filter(|c| matcher.looks_at(&c.name)).map(|c| c.name.clone()).collect();
+    let wanted: Vec<String> = ipe
+        .columns
+        .iter()
+        .filter(|c| matcher.looks_at(&c.name))
+        .map(|c| c.name.clone())
+        .collect();
     let mut take = |batch: &arrow_array::RecordBatch| matcher.observe(batch);
-    let mut sink = BatchSink::new(&ipe.columns, |c| wanted.contains(&c.name), Out::Inline(&mut take));
+    let mut sink = BatchSink::new(
+        &ipe.columns,
+        |c| wanted.contains(&c.name),
+        Out::Inline(&mut take),
+    );
     let rows = source.read(&ipe.negative.query, &mut sink).await?;
     sink.flush().await?;
     drop(sink);
@@ -337,5 +388,9 @@ fn counts(before: &Completeness, rows: &Rows) -> Result<Counts, ExtractError> {
             rows.decoded, rows.seen.rows
         )));
     }
-    Ok(Counts { source: before.rows, decoded: rows.decoded, parquet })
+    Ok(Counts {
+        source: before.rows,
+        decoded: rows.decoded,
+        parquet,
+    })
 }

@@ -1,7 +1,10 @@
 //! Where an extraction stands, told to whoever watches; and how long each step took.
 
 use std::{
-    sync::{Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -86,7 +89,12 @@ pub(crate) struct Tracker<'p> {
 
 impl<'p> Tracker<'p> {
     pub(crate) fn new(inner: &'p dyn Progress) -> Self {
-        Self { inner, began: Instant::now(), rows: AtomicU64::new(0), steps: Mutex::new(Vec::new()) }
+        Self {
+            inner,
+            began: Instant::now(),
+            rows: AtomicU64::new(0),
+            steps: Mutex::new(Vec::new()),
+        }
     }
 
     /// The step that is under way.
@@ -108,7 +116,10 @@ impl<'p> Tracker<'p> {
             steps: steps
                 .iter()
                 .zip(ends)
-                .map(|((step, from), to)| StepTime { step: step.as_str(), seconds: seconds(*from, to) })
+                .map(|((step, from), to)| StepTime {
+                    step: step.as_str(),
+                    seconds: seconds(*from, to),
+                })
                 .collect(),
             total_seconds: seconds(self.began, now),
         }
@@ -117,7 +128,10 @@ impl<'p> Tracker<'p> {
 
 impl Progress for Tracker<'_> {
     fn step(&self, step: Step) {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).push((step, Instant::now()));
+        self.steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((step, Instant::now()));
         self.inner.step(step);
     }
 

@@ -45,17 +45,28 @@ struct Encoded {
     peak_writer_bytes: usize,
 }
 
+/// What to do with the rows.
+pub(crate) struct Work<'w> {
+    pub(crate) ipe: &'w PlannedIpe,
+    pub(crate) checks: StreamChecks,
+    pub(crate) trace: Trace,
+    pub(crate) options: PartOptions,
+}
+
 /// Runs the extraction query. What was begun to upload is in `uploads`, also after an error.
 pub(crate) async fn run(
-    ipe: &PlannedIpe,
+    work: Work<'_>,
     source: &mut dyn Source,
-    checks: StreamChecks,
-    trace: Trace,
-    options: PartOptions,
     store: &dyn PartStore,
     uploads: &mut Vec<PendingUpload>,
     progress: &dyn Progress,
 ) -> Result<Rows, ExtractError> {
+    let Work {
+        ipe,
+        checks,
+        trace,
+        options,
+    } = work;
     let (batches, received) = mpsc::channel(BATCHES);
     let (messages, outgoing) = mpsc::channel(CHUNKS);
     let parts = PartWriter::new(&batch::schema(&ipe.columns), &trace, options, messages);
@@ -82,7 +93,8 @@ pub(crate) async fn run(
     };
     let uploading = upload(outgoing, store, uploads, progress);
     // The first error ends all three: the channels close, and the encoder's thread with them.
-    let ((), encoded, (decoded, peak_batch_bytes)) = tokio::try_join!(uploading, encoding, decoding)?;
+    let ((), encoded, (decoded, peak_batch_bytes)) =
+        tokio::try_join!(uploading, encoding, decoding)?;
     Ok(Rows {
         decoded,
         seen: encoded.seen,
@@ -95,7 +107,10 @@ pub(crate) async fn run(
 
 /// An error that only says that the next stage is gone waits for ever, so that the next stage's own error is the one
 /// that is reported.
-async fn stand_aside<T>(outcome: Result<T, ExtractError>, consequence: &str) -> Result<T, ExtractError> {
+async fn stand_aside<T>(
+    outcome: Result<T, ExtractError>,
+    consequence: &str,
+) -> Result<T, ExtractError> {
     match outcome {
         Err(ExtractError::Internal(text)) if text == consequence => pending().await,
         other => other,

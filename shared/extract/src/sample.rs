@@ -25,7 +25,10 @@ impl Sample {
         csv.extend_from_slice(b"_row_number\r\n");
         Self {
             csv,
-            masked: columns.iter().map(|c| c.sample == SampleRule::Mask).collect(),
+            masked: columns
+                .iter()
+                .map(|c| c.sample == SampleRule::Mask)
+                .collect(),
             rows: 0,
         }
     }
@@ -51,7 +54,8 @@ impl Sample {
                 self.csv.push(b',');
             }
             self.rows += 1;
-            self.csv.extend_from_slice(format!("{}\r\n", self.rows).as_bytes());
+            self.csv
+                .extend_from_slice(format!("{}\r\n", self.rows).as_bytes());
         }
         Ok(())
     }

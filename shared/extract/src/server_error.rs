@@ -9,9 +9,15 @@ pub(crate) fn code(number: u32) -> Code {
     match number {
         // Login failed, disabled, expired, locked, must change password, cannot open default database as that user,
         // untrusted domain, contained-database and Azure firewall refusals.
-        18456 | 18450..=18452 | 18458..=18465 | 18467 | 18468 | 18470 | 18486..=18488 | 40615 | 40532 => {
-            Code::LoginRefused
-        }
+        18456
+        | 18450..=18452
+        | 18458..=18465
+        | 18467
+        | 18468
+        | 18470
+        | 18486..=18488
+        | 40615
+        | 40532 => Code::LoginRefused,
         // The login is fine but cannot open the database; no such database; no access; not permitted.
         4060 | 4062 | 4064 | 911 | 916 => Code::DatabaseUnavailable,
         // Offline, in recovery, in transition, restoring, single-user, an unreadable secondary: for a while.
@@ -19,15 +25,28 @@ pub(crate) fn code(number: u32) -> Code {
         1205 => Code::DeadlockVictim,
         // Azure SQL and its limits: not available, busy, processing, reconfiguring, too many sessions or workers,
         // elastic pool limits, cannot process now.
-        40613 | 40501 | 40197 | 40143 | 40166 | 40540 | 10928 | 10929 | 10936 | 49918..=49920 | 4221 | 615 => {
-            Code::SourceBusy
-        }
+        40613
+        | 40501
+        | 40197
+        | 40143
+        | 40166
+        | 40540
+        | 10928
+        | 10929
+        | 10936
+        | 49918..=49920
+        | 4221
+        | 615 => Code::SourceBusy,
         // Out of memory, locks, log, workers or time to wait for them; lock request time-out; snapshot not allowed now;
         // schema changed under the query; server shutting down or paused; too many connections.
-        701 | 802 | 1204 | 1221 | 1222 | 3960 | 3961 | 8628 | 8645 | 8651 | 9002 | 9100 | 17142 | 17148 | 17188
-        | 17189 | 17197 | 17809 | 17830 | 18401 | 6005 | 10922 | 14355 => Code::SourceBusy,
+        701 | 802 | 1204 | 1221 | 1222 | 3960 | 3961 | 8628 | 8645 | 8651 | 9002 | 9100 | 17142
+        | 17148 | 17188 | 17189 | 17197 | 17809 | 17830 | 18401 | 6005 | 10922 | 14355 => {
+            Code::SourceBusy
+        }
         // The server ended the session (kill, internal failure), or the transport broke below it.
-        64 | 121 | 233 | 596 | 10053 | 10054 | 10060 | 10061 | 11001 | 17194 | 20 => Code::ConnectionLost,
+        64 | 121 | 233 | 596 | 10053 | 10054 | 10060 | 10061 | 11001 | 17194 | 20 => {
+            Code::ConnectionLost
+        }
         _ => Code::QueryFailed,
     }
 }

@@ -122,7 +122,11 @@ impl PartUpload for MemoryUpload {
         let Self { store, path, bytes } = *self;
         store.with(|state| {
             if state.objects.contains_key(&path) {
-                return Err(StoreError::new(Code::ObjectExists, path, "the object exists"));
+                return Err(StoreError::new(
+                    Code::ObjectExists,
+                    path,
+                    "the object exists",
+                ));
             }
             state.objects.insert(path, bytes);
             Ok(())

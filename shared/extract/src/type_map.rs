@@ -22,7 +22,9 @@ pub fn arrow_type(sql_type: SqlType) -> DataType {
         SqlType::DateTime | SqlType::SmallDateTime | SqlType::DateTime2(_) => {
             DataType::Timestamp(TimeUnit::Microsecond, None)
         }
-        SqlType::DateTimeOffset(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        SqlType::DateTimeOffset(_) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
         SqlType::Char(_)
         | SqlType::VarChar(_)
         | SqlType::NChar(_)
@@ -56,7 +58,11 @@ pub(crate) fn fits(described: SqlType, declared: SqlType) -> Result<(), &'static
         matches!(arrow_type(t), DataType::Utf8 | DataType::Binary) && t != SqlType::UniqueIdentifier
     };
     if described == SqlType::UniqueIdentifier || declared == SqlType::UniqueIdentifier {
-        return if described == declared { Ok(()) } else { Err("the types differ") };
+        return if described == declared {
+            Ok(())
+        } else {
+            Err("the types differ")
+        };
     }
     if sized(declared)
         && let Some(declared_width) = width(declared)
@@ -91,7 +97,10 @@ mod tests {
             ("datetime", micros()),
             ("smalldatetime", micros()),
             ("datetime2(7)", micros()),
-            ("datetimeoffset(7)", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+            (
+                "datetimeoffset(7)",
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            ),
             ("char(3)", DataType::Utf8),
             ("varchar(3)", DataType::Utf8),
             ("varchar(max)", DataType::Utf8),
@@ -136,7 +145,11 @@ mod tests {
             ("varbinary(9)", "binary(8)", false),
         ] {
             let found = fits(described.parse().unwrap(), declared.parse().unwrap());
-            assert_eq!(found.is_ok(), expected, "{described} as {declared}: {found:?}");
+            assert_eq!(
+                found.is_ok(),
+                expected,
+                "{described} as {declared}: {found:?}"
+            );
         }
     }
 }

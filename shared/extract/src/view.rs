@@ -64,7 +64,10 @@ impl<'a> View<'a> {
             Text, Decimal, Timestamp, Int32, Int64, Date, Boolean, UInt8, Int16, Float32, Float64,
             Time, Binary
         );
-        Err(ExtractError::Internal(format!("no view of {}", array.data_type())))
+        Err(ExtractError::Internal(format!(
+            "no view of {}",
+            array.data_type()
+        )))
     }
 
     pub(crate) fn is_null(&self, row: usize) -> bool {
@@ -140,8 +143,12 @@ impl<'a> View<'a> {
             Self::Int32(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             Self::Int64(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             // SQL Server takes 0 and -0 as equal.
-            Self::Float32(a) => out.extend_from_slice(&(a.value(row) + 0.0).to_bits().to_le_bytes()),
-            Self::Float64(a) => out.extend_from_slice(&(a.value(row) + 0.0).to_bits().to_le_bytes()),
+            Self::Float32(a) => {
+                out.extend_from_slice(&(a.value(row) + 0.0).to_bits().to_le_bytes())
+            }
+            Self::Float64(a) => {
+                out.extend_from_slice(&(a.value(row) + 0.0).to_bits().to_le_bytes())
+            }
             Self::Decimal(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             Self::Date(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),
             Self::Time(a) => out.extend_from_slice(&a.value(row).to_le_bytes()),

@@ -41,10 +41,20 @@ impl RunReader {
     ///
     /// # Errors
     /// [`RunsError`] when the bucket does not answer.
-    pub async fn latest(&self, control: &ControlId, cutoff: Cutoff) -> Result<Option<RunId>, RunsError> {
+    pub async fn latest(
+        &self,
+        control: &ControlId,
+        cutoff: Cutoff,
+    ) -> Result<Option<RunId>, RunsError> {
         let any = RunId::new(control.clone(), cutoff, 1);
-        let folders = self.lake.list_folders(&self.layout.cutoff_folder(&any)).await?;
-        Ok(folders.iter().filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()).max_by_key(RunId::number))
+        let folders = self
+            .lake
+            .list_folders(&self.layout.cutoff_folder(&any))
+            .await?;
+        Ok(folders
+            .iter()
+            .filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok())
+            .max_by_key(RunId::number))
     }
 
     /// Every run of a control, in order.
@@ -55,8 +65,15 @@ impl RunReader {
         let folder = self.layout.control_folder(control);
         let mut runs: Vec<RunId> = Vec::new();
         for cutoff in self.lake.list_folders(&folder).await? {
-            let names = self.lake.list_folders(&format!("{folder}{cutoff}/")).await?;
-            runs.extend(names.iter().filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()));
+            let names = self
+                .lake
+                .list_folders(&format!("{folder}{cutoff}/"))
+                .await?;
+            runs.extend(
+                names
+                    .iter()
+                    .filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()),
+            );
         }
         runs.sort();
         Ok(runs)
@@ -66,11 +83,27 @@ impl RunReader {
     ///
     /// # Errors
     /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
-    pub async fn last_published_rows(&self, before: &RunId, ipe: &IpeId) -> Result<Option<u64>, RunsError> {
-        for run in self.runs(before.control()).await?.into_iter().rev().filter(|run| run.cutoff() < before.cutoff()) {
-            let Some(facts) = self.facts(&run).await? else { continue };
+    pub async fn last_published_rows(
+        &self,
+        before: &RunId,
+        ipe: &IpeId,
+    ) -> Result<Option<u64>, RunsError> {
+        for run in self
+            .runs(before.control())
+            .await?
+            .into_iter()
+            .rev()
+            .filter(|run| run.cutoff() < before.cutoff())
+        {
+            let Some(facts) = self.facts(&run).await? else {
+                continue;
+            };
             let complete = !facts.manifests.is_empty() && facts.state(true) == RunState::Complete;
-            if let Some((_, receipt)) = facts.ipe(ipe).and_then(IpeFacts::deciding).filter(|_| complete) {
+            if let Some((_, receipt)) = facts
+                .ipe(ipe)
+                .and_then(IpeFacts::deciding)
+                .filter(|_| complete)
+            {
                 return Ok(Some(receipt.counts.decoded));
             }
         }
@@ -95,9 +128,15 @@ impl RunReader {
     /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
     pub async fn ipe(&self, run: &RunId, ipe: &IpeId) -> Result<IpeFacts, RunsError> {
         let objects = self.lake.list(&self.layout.ipe_folder(run, ipe)).await?;
-        let keys = objects.into_iter().map(|object| object.key).collect::<Vec<_>>();
+        let keys = objects
+            .into_iter()
+            .map(|object| object.key)
+            .collect::<Vec<_>>();
         let mut attempts = self.attempts(&keys).await?;
-        Ok(IpeFacts { id: ipe.clone(), attempts: attempts.remove(ipe).unwrap_or_default() })
+        Ok(IpeFacts {
+            id: ipe.clone(),
+            attempts: attempts.remove(ipe).unwrap_or_default(),
+        })
     }
 
     /// Everything known of a run; `None` if it has no plan.
@@ -105,10 +144,15 @@ impl RunReader {
     /// # Errors
     /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
     pub async fn facts(&self, run: &RunId) -> Result<Option<RunFacts>, RunsError> {
-        let Some(plan) = self.plan(run).await? else { return Ok(None) };
+        let Some(plan) = self.plan(run).await? else {
+            return Ok(None);
+        };
         let folder = self.layout.run_folder(run);
         let listing = self.lake.list(&folder).await?;
-        let keys = listing.iter().map(|object| object.key.clone()).collect::<Vec<_>>();
+        let keys = listing
+            .iter()
+            .map(|object| object.key.clone())
+            .collect::<Vec<_>>();
         let mut attempts = self.attempts(&keys).await?;
         let mut manifests: Vec<u32> = keys
             .iter()
@@ -118,8 +162,10 @@ impl RunReader {
             })
             .collect();
         manifests.sort_unstable();
-        let mut objects: Vec<(String, u64)> =
-            listing.into_iter().filter_map(|o| Some((o.key.strip_prefix(&folder)?.to_owned(), o.size))).collect();
+        let mut objects: Vec<(String, u64)> = listing
+            .into_iter()
+            .filter_map(|o| Some((o.key.strip_prefix(&folder)?.to_owned(), o.size)))
+            .collect();
         objects.sort();
         let ipes = plan.document.ipes.iter().map(|planned| IpeFacts {
             id: planned.id.clone(),
@@ -136,24 +182,41 @@ impl RunReader {
     }
 
     /// Reads the records among `keys` and groups them by IPE and attempt.
-    async fn attempts(&self, keys: &[String]) -> Result<BTreeMap<IpeId, Vec<AttemptFacts>>, RunsError> {
+    async fn attempts(
+        &self,
+        keys: &[String],
+    ) -> Result<BTreeMap<IpeId, Vec<AttemptFacts>>, RunsError> {
         let mut found: BTreeMap<(IpeId, u32), AttemptFacts> = BTreeMap::new();
         let mut records = Vec::new();
         for key in keys {
-            let Some(Object::Attempt(attempt, path)) = self.layout.parse(key) else { continue };
+            let Some(Object::Attempt(attempt, path)) = self.layout.parse(key) else {
+                continue;
+            };
             let place = (attempt.ipe_id, attempt.number);
-            found.entry(place.clone()).or_insert(AttemptFacts { number: place.1, receipt: None, failure: None, load: None });
-            if matches!(path.as_str(), layout::RECEIPT | layout::FAILURE | layout::LOAD) {
+            found.entry(place.clone()).or_insert(AttemptFacts {
+                number: place.1,
+                receipt: None,
+                failure: None,
+                load: None,
+            });
+            if matches!(
+                path.as_str(),
+                layout::RECEIPT | layout::FAILURE | layout::LOAD
+            ) {
                 records.push((place, path, key.as_str()));
             }
         }
         let read: Vec<_> = stream::iter(records)
-            .map(|(place, path, key)| async move { Ok::<_, RunsError>((place, self.record(&path, key).await?)) })
+            .map(|(place, path, key)| async move {
+                Ok::<_, RunsError>((place, self.record(&path, key).await?))
+            })
             .buffer_unordered(PARALLEL)
             .try_collect()
             .await?;
         for (place, record) in read {
-            let Some(attempt) = found.get_mut(&place) else { continue };
+            let Some(attempt) = found.get_mut(&place) else {
+                continue;
+            };
             match record {
                 Record::Receipt(receipt) => attempt.receipt = Some(*receipt),
                 Record::Failure(failure) => attempt.failure = Some(*failure),
@@ -181,9 +244,15 @@ impl RunReader {
     /// [`RunsError`] when the bucket does not answer or the object is not that document.
     pub async fn stored<T: DeserializeOwned>(&self, key: &str) -> Result<Stored<T>, RunsError> {
         let object = self.lake.get(key).await?;
-        let document = serde_json::from_slice(&object.bytes)
-            .map_err(|e| RunsError::Document { key: key.to_owned(), reason: e.to_string() })?;
-        Ok(Stored { document, sha256: Sha256::of(&object.bytes), size: object.bytes.len() as u64 })
+        let document = serde_json::from_slice(&object.bytes).map_err(|e| RunsError::Document {
+            key: key.to_owned(),
+            reason: e.to_string(),
+        })?;
+        Ok(Stored {
+            document,
+            sha256: Sha256::of(&object.bytes),
+            size: object.bytes.len() as u64,
+        })
     }
 }
 

@@ -49,7 +49,7 @@ where
         };
         let detail = chain(error);
         // No credentials is found out before anything is sent, yet is reported as a dispatch failure.
-        let meaning = if detail.contains("credentials") {
+        let meaning = if detail.contains("credential") {
             Meaning::Denied
         } else {
             meaning

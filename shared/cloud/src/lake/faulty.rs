@@ -277,6 +277,7 @@ impl<L: Lake> Lake for FaultyLake<L> {
             inner: self.inner.start_upload(key, content_type),
             key: key.to_owned(),
             plan: self.plan.clone(),
+            failed: None,
         })
     }
 }
@@ -286,28 +287,28 @@ struct FaultyUpload {
     inner: Box<dyn Upload>,
     key: String,
     plan: Arc<Mutex<Plan>>,
+    /// The error of a write that failed: the upload is lost, as on S3.
+    failed: Option<LakeError>,
 }
 
 #[async_trait]
 impl Upload for FaultyUpload {
     async fn write(&mut self, chunk: Bytes) -> Result<(), LakeError> {
-        inject(
-            &self.plan,
-            Operation::UploadWrite,
-            &self.key,
-            self.inner.write(chunk),
-        )
-        .await
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let write = self.inner.write(chunk);
+        let done = inject(&self.plan, Operation::UploadWrite, &self.key, write).await;
+        self.failed = done.clone().err();
+        done
     }
 
     async fn complete(self: Box<Self>) -> Result<ETag, LakeError> {
-        inject(
-            &self.plan,
-            Operation::UploadComplete,
-            &self.key,
-            self.inner.complete(),
-        )
-        .await
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let complete = self.inner.complete();
+        inject(&self.plan, Operation::UploadComplete, &self.key, complete).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), LakeError> {
@@ -342,5 +343,17 @@ mod tests {
         put("z").await.unwrap();
         assert_eq!(lake.inner().keys(), ["a", "b", "z"]);
         assert_eq!(lake.calls(Operation::Create), 4);
+    }
+
+    #[tokio::test]
+    async fn an_upload_with_a_failed_write_never_becomes_an_object() {
+        let lake = FaultyLake::new(MemoryLake::new("b"));
+        lake.fail(Fault::new(Operation::UploadWrite, 2));
+        let mut upload = lake.start_upload("a", "text/plain");
+        upload.write(Bytes::from("one")).await.unwrap();
+        upload.write(Bytes::from("two")).await.unwrap_err();
+        upload.write(Bytes::from("three")).await.unwrap_err();
+        upload.complete().await.unwrap_err();
+        assert_eq!(lake.inner().keys(), [""; 0]);
     }
 }

@@ -13,7 +13,8 @@ mod s3;
 use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+/// The content of an object: shared, not copied, when cloned.
+pub use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use error::{At, LakeError, Operation};

@@ -3,10 +3,16 @@
 use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
-use soxauto_domain::{CheckKind, CheckOutcome, SqlType, catalog::Sample, plan::ColumnContract, value::parse_decimal};
+use soxauto_domain::{
+    CheckKind, CheckOutcome, SqlType, catalog::Sample, plan::ColumnContract, value::parse_decimal,
+};
 
 use super::wanted::Wanted;
-use crate::{canonical, error::ExtractError, view::{MICROS_PER_DAY, View}};
+use crate::{
+    canonical,
+    error::ExtractError,
+    view::{MICROS_PER_DAY, View},
+};
 
 /// Examples that an outcome keeps.
 const EXAMPLES: usize = 10;
@@ -27,11 +33,20 @@ pub(crate) struct ColumnCheck {
 #[derive(Debug)]
 enum Rule {
     NotNull,
-    Texts { accepted: HashSet<String>, padded: bool },
+    Texts {
+        accepted: HashSet<String>,
+        padded: bool,
+    },
     Numbers(HashSet<i128>),
     Bits(HashSet<bool>),
-    Range { min: Option<i128>, max: Option<i128> },
-    Period { from: Option<i64>, before: Option<i64> },
+    Range {
+        min: Option<i128>,
+        max: Option<i128>,
+    },
+    Period {
+        from: Option<i64>,
+        before: Option<i64>,
+    },
     /// The catalog's bound cannot be read as the column's type.
     Broken(String),
 }
@@ -56,16 +71,36 @@ pub(crate) fn declared(columns: &[ColumnContract]) -> Vec<ColumnCheck> {
             add(CheckKind::NotNull, Rule::NotNull, "no NULL".into());
         }
         if let Some(accepted) = &column.accepted {
-            add(CheckKind::AcceptedValues, accepted_rule(column, accepted), format!("one of {}", accepted.join(", ")));
+            add(
+                CheckKind::AcceptedValues,
+                accepted_rule(column, accepted),
+                format!("one of {}", accepted.join(", ")),
+            );
         }
         if column.min.is_some() || column.max.is_some() {
-            add(CheckKind::Range, range_rule(column), between(column.min.as_deref(), "from", column.max.as_deref(), "to"));
+            add(
+                CheckKind::Range,
+                range_rule(column),
+                between(column.min.as_deref(), "from", column.max.as_deref(), "to"),
+            );
         }
         if column.from.is_some() || column.before.is_some() {
             let micros = |date| i64::from(canonical::days_since_1970(date)) * MICROS_PER_DAY;
-            let rule = Rule::Period { from: column.from.map(micros), before: column.before.map(micros) };
+            let rule = Rule::Period {
+                from: column.from.map(micros),
+                before: column.before.map(micros),
+            };
             let text = |date: Option<jiff::civil::Date>| date.map(|d| d.to_string());
-            add(CheckKind::Period, rule, between(text(column.from).as_deref(), "from", text(column.before).as_deref(), "before"));
+            add(
+                CheckKind::Period,
+                rule,
+                between(
+                    text(column.from).as_deref(),
+                    "from",
+                    text(column.before).as_deref(),
+                    "before",
+                ),
+            );
         }
     }
     checks
@@ -88,14 +123,19 @@ fn accepted_rule(column: &ColumnContract, accepted: &[String]) -> Rule {
             Ok(Wanted::Text(text) | Wanted::Padded(text)) => drop(texts.insert(text)),
             Ok(Wanted::Number(number)) => drop(numbers.insert(number)),
             Ok(Wanted::Bit(bit)) => drop(bits.insert(bit)),
-            Ok(_) => return Rule::Broken(format!("values of {} cannot be listed", column.sql_type)),
+            Ok(_) => {
+                return Rule::Broken(format!("values of {} cannot be listed", column.sql_type));
+            }
             Err(why) => return Rule::Broken(why),
         }
     }
     match column.sql_type {
         SqlType::Bit => Rule::Bits(bits),
         t if t.is_exact_number() => Rule::Numbers(numbers),
-        t => Rule::Texts { accepted: texts, padded: matches!(t, SqlType::Char(_) | SqlType::NChar(_)) },
+        t => Rule::Texts {
+            accepted: texts,
+            padded: matches!(t, SqlType::Char(_) | SqlType::NChar(_)),
+        },
     }
 }
 
@@ -112,15 +152,18 @@ fn range_rule(column: &ColumnContract) -> Rule {
             *bound = Some(number);
         }
     }
-    Rule::Range { min: bounds[0], max: bounds[1] }
+    Rule::Range {
+        min: bounds[0],
+        max: bounds[1],
+    }
 }
 
 impl ColumnCheck {
     /// Looks at a batch.
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
-        let array = batch
-            .column_by_name(&self.column)
-            .ok_or_else(|| ExtractError::Internal(format!("no column {:?} in the batch", self.column)))?;
+        let array = batch.column_by_name(&self.column).ok_or_else(|| {
+            ExtractError::Internal(format!("no column {:?} in the batch", self.column))
+        })?;
         let view = View::new(array.as_ref())?;
         // The common case costs nothing per row.
         let nothing_to_find = matches!(self.rule, Rule::NotNull) && view.null_count() == 0;
@@ -144,7 +187,11 @@ impl ColumnCheck {
             Rule::Texts { accepted, padded } => match view {
                 View::Text(texts) => {
                     let text = texts.value(row);
-                    !accepted.contains(if *padded { text.trim_end_matches(' ') } else { text })
+                    !accepted.contains(if *padded {
+                        text.trim_end_matches(' ')
+                    } else {
+                        text
+                    })
                 }
                 _ => true,
             },
@@ -153,8 +200,12 @@ impl ColumnCheck {
                 View::Boolean(bits) => !accepted.contains(&bits.value(row)),
                 _ => true,
             },
-            Rule::Range { min, max } => view.number(row).is_none_or(|n| min.is_some_and(|m| n < m) || max.is_some_and(|m| n > m)),
-            Rule::Period { from, before } => view.micros(row).is_none_or(|at| from.is_some_and(|f| at < f) || before.is_some_and(|b| at >= b)),
+            Rule::Range { min, max } => view
+                .number(row)
+                .is_none_or(|n| min.is_some_and(|m| n < m) || max.is_some_and(|m| n > m)),
+            Rule::Period { from, before } => view
+                .micros(row)
+                .is_none_or(|at| from.is_some_and(|f| at < f) || before.is_some_and(|b| at >= b)),
             Rule::Broken(_) => true,
         }
     }
@@ -167,7 +218,8 @@ impl ColumnCheck {
                 Some(_) if self.masked => "not shown".to_owned(),
                 Some(text) => canonical::shorten(&text).trim_matches('"').to_owned(),
             };
-            self.examples.push(format!("row {}: {value}", self.rows + row as u64 + 1));
+            self.examples
+                .push(format!("row {}: {value}", self.rows + row as u64 + 1));
         }
     }
 
@@ -182,9 +234,14 @@ impl ColumnCheck {
             || format!("{} of {} rows offend", self.offending, self.rows),
             |why| format!("not evaluated: {why}"),
         );
-        let mut outcome = CheckOutcome::new(self.kind, Some(&self.column), holds, self.expected, measured);
+        let mut outcome = CheckOutcome::new(
+            self.kind,
+            Some(&self.column),
+            holds,
+            self.expected,
+            measured,
+        );
         outcome.examples = self.examples;
         outcome
     }
 }
-

@@ -70,9 +70,9 @@ impl KeySorter {
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
         let mut views = Vec::with_capacity(self.columns.len());
         for name in &self.columns {
-            let array = batch
-                .column_by_name(name)
-                .ok_or_else(|| ExtractError::Internal(format!("no key column {name:?} in the batch")))?;
+            let array = batch.column_by_name(name).ok_or_else(|| {
+                ExtractError::Internal(format!("no key column {name:?} in the batch"))
+            })?;
             views.push(View::new(array.as_ref())?);
         }
         for row in 0..batch.num_rows() {
@@ -81,7 +81,8 @@ impl KeySorter {
                 view.key(row, &mut self.bytes);
             }
             self.row += 1;
-            self.buffer.push((XxHash3_128::oneshot(&self.bytes), self.row));
+            self.buffer
+                .push((XxHash3_128::oneshot(&self.bytes), self.row));
             if self.buffer.len() >= self.capacity {
                 self.spill()?;
             }
@@ -113,7 +114,10 @@ impl KeySorter {
     }
 
     fn scratch_error(&self, e: &std::io::Error) -> ExtractError {
-        ExtractError::Scratch { folder: self.folder.display().to_string(), reason: e.to_string() }
+        ExtractError::Scratch {
+            folder: self.folder.display().to_string(),
+            reason: e.to_string(),
+        }
     }
 
     /// Merges what was taken.
@@ -199,7 +203,12 @@ fn merge(file: &mut File, lengths: &[u64], scan: &mut Scan) -> std::io::Result<(
     let mut heap = BinaryHeap::with_capacity(lengths.len());
     let mut offset = 0;
     for (index, length) in lengths.iter().enumerate() {
-        let mut run = Run { offset, left: *length, block: Vec::new(), at: 0 };
+        let mut run = Run {
+            offset,
+            left: *length,
+            block: Vec::new(),
+            at: 0,
+        };
         offset += length * ENTRY as u64;
         if let Some(entry) = run.next(file)? {
             heap.push(Reverse((entry, index)));
@@ -226,7 +235,8 @@ mod tests {
     fn batch(keys: &[(i64, Option<&str>)]) -> RecordBatch {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(keys.iter().map(|k| k.0)));
         let texts: ArrayRef = Arc::new(StringArray::from_iter(keys.iter().map(|k| k.1)));
-        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)]).unwrap()
+        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)])
+            .unwrap()
     }
 
     fn sorter(capacity: usize) -> KeySorter {
@@ -235,7 +245,9 @@ mod tests {
 
     #[test]
     fn duplicates_are_found_in_memory_and_over_runs_alike() {
-        let mut keys: Vec<(i64, Option<&str>)> = (0..10_000).map(|n| (n * 7_919 % 10_000, Some("x"))).collect();
+        let mut keys: Vec<(i64, Option<&str>)> = (0..10_000)
+            .map(|n| (n * 7_919 % 10_000, Some("x")))
+            .collect();
         keys.push((5, Some("x")));
         keys.push((5, Some("x")));
         keys.push((9, Some("x")));
@@ -257,7 +269,15 @@ mod tests {
     #[test]
     fn null_empty_and_shifted_texts_are_different_keys() {
         let mut one = sorter(100);
-        one.observe(&batch(&[(1, None), (1, Some("")), (1, Some("\0")), (1, Some("a")), (2, Some("a")), (1, Some("A"))])).unwrap();
+        one.observe(&batch(&[
+            (1, None),
+            (1, Some("")),
+            (1, Some("\0")),
+            (1, Some("a")),
+            (2, Some("a")),
+            (1, Some("A")),
+        ]))
+        .unwrap();
         assert_eq!(one.finish().unwrap(), Duplicates::default());
         let two_texts = |pairs: &[(&str, &str)]| {
             let a: ArrayRef = Arc::new(StringArray::from_iter_values(pairs.iter().map(|p| p.0)));
@@ -265,7 +285,8 @@ mod tests {
             RecordBatch::try_from_iter([("n", a), ("t", b)]).unwrap()
         };
         let mut two = sorter(100);
-        two.observe(&two_texts(&[("ab", "c"), ("a", "bc"), ("", "abc")])).unwrap();
+        two.observe(&two_texts(&[("ab", "c"), ("a", "bc"), ("", "abc")]))
+            .unwrap();
         assert_eq!(two.finish().unwrap().rows, 0);
     }
 

@@ -37,7 +37,12 @@ impl Matcher {
         if wanted.is_empty() {
             return Err("there is no value to look for".into());
         }
-        Ok(Self { wanted, found: 0, first_row: None, rows: 0 })
+        Ok(Self {
+            wanted,
+            found: 0,
+            first_row: None,
+            rows: 0,
+        })
     }
 
     /// The columns that are looked at.
@@ -49,9 +54,9 @@ impl Matcher {
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
         let mut views = Vec::with_capacity(self.wanted.len());
         for (name, wanted) in &self.wanted {
-            let array = batch
-                .column_by_name(name)
-                .ok_or_else(|| ExtractError::Internal(format!("no column {name:?} in the batch")))?;
+            let array = batch.column_by_name(name).ok_or_else(|| {
+                ExtractError::Internal(format!("no column {name:?} in the batch"))
+            })?;
             views.push((View::new(array.as_ref())?, wanted));
         }
         for row in 0..batch.num_rows() {

@@ -51,7 +51,9 @@ impl StreamChecks {
         scratch: &Path,
         keys_in_memory: usize,
     ) -> Result<Self, ExtractError> {
-        let witness = witness.iter().map(|v| (v.name.as_str(), v.value.as_deref()));
+        let witness = witness
+            .iter()
+            .map(|v| (v.name.as_str(), v.value.as_deref()));
         Ok(Self {
             columns: columns::declared(&ipe.columns),
             keys: KeySorter::new(&ipe.key, scratch, keys_in_memory),
@@ -76,7 +78,10 @@ impl StreamChecks {
         for total in &mut self.totals {
             total.observe(batch)?;
         }
-        for matcher in [&mut self.witness, &mut self.negative].into_iter().flatten() {
+        for matcher in [&mut self.witness, &mut self.negative]
+            .into_iter()
+            .flatten()
+        {
             matcher.observe(batch)?;
         }
         self.keys.observe(batch)
@@ -98,7 +103,10 @@ impl StreamChecks {
 /// The matcher for the rows that must be gone from the perturbed query.
 pub(crate) fn negative(ipe: &PlannedIpe) -> Matching {
     let values = ipe.negative.values.iter();
-    Matcher::new(&ipe.columns, values.map(|(name, value)| (name.as_str(), Some(value.as_str()))))
+    Matcher::new(
+        &ipe.columns,
+        values.map(|(name, value)| (name.as_str(), Some(value.as_str()))),
+    )
 }
 
 #[cfg(test)]

@@ -81,7 +81,13 @@ impl Evidence<'_> {
             "at least one row"
         };
         let holds = rows > 0 || self.rightly_empty(rows);
-        CheckOutcome::new(CheckKind::NotEmpty, None, holds, expected, format!("{rows} rows"))
+        CheckOutcome::new(
+            CheckKind::NotEmpty,
+            None,
+            holds,
+            expected,
+            format!("{rows} rows"),
+        )
     }
 
     fn key_unique(&self, seen: &Seen) -> CheckOutcome {
@@ -102,22 +108,35 @@ impl Evidence<'_> {
     }
 
     fn totals<'s>(&'s self, seen: &'s Seen) -> impl Iterator<Item = CheckOutcome> + 's {
-        seen.totals.iter().zip(&self.before.totals).map(|(total, source)| {
-            let what = format!("{} of {}", total.total().function.as_str(), total.total().column);
-            let measured = match total.computed() {
-                Computed::Value(value) => {
-                    format!("{} over the extracted rows", value.as_deref().unwrap_or("no value"))
-                }
-                Computed::Impossible(why) => format!("not evaluated: {why}"),
-            };
-            CheckOutcome::new(
-                CheckKind::CompletenessTotal,
-                Some(&total.total().result),
-                total.agrees(source.as_deref()),
-                format!("{what}: {} by the independent query", source.as_deref().unwrap_or("NULL")),
-                measured,
-            )
-        })
+        seen.totals
+            .iter()
+            .zip(&self.before.totals)
+            .map(|(total, source)| {
+                let what = format!(
+                    "{} of {}",
+                    total.total().function.as_str(),
+                    total.total().column
+                );
+                let measured = match total.computed() {
+                    Computed::Value(value) => {
+                        format!(
+                            "{} over the extracted rows",
+                            value.as_deref().unwrap_or("no value")
+                        )
+                    }
+                    Computed::Impossible(why) => format!("not evaluated: {why}"),
+                };
+                CheckOutcome::new(
+                    CheckKind::CompletenessTotal,
+                    Some(&total.total().result),
+                    total.agrees(source.as_deref()),
+                    format!(
+                        "{what}: {} by the independent query",
+                        source.as_deref().unwrap_or("NULL")
+                    ),
+                    measured,
+                )
+            })
     }
 
     fn positive(&self, seen: &Seen) -> CheckOutcome {
@@ -126,20 +145,30 @@ impl Evidence<'_> {
             CheckOutcome::new(CheckKind::AccuracyPositive, None, holds, EXPECTED, measured)
         };
         if self.rightly_empty(seen.rows) {
-            return outcome(true, "no witness exists: the independent count is 0, and the catalog allows it".into());
+            return outcome(
+                true,
+                "no witness exists: the independent count is 0, and the catalog allows it".into(),
+            );
         }
         match &seen.witness {
             Err(why) => outcome(false, format!("not evaluated: {why}")),
             Ok(matcher) => match matcher.first_row {
                 None => outcome(false, "no row is the witness".into()),
-                Some(row) => outcome(true, format!("{} rows are, the first is row {row}", matcher.found)),
+                Some(row) => outcome(
+                    true,
+                    format!("{} rows are, the first is row {row}", matcher.found),
+                ),
             },
         }
     }
 
     fn negative(&self, seen: &Seen) -> CheckOutcome {
         let planned = &self.ipe.negative;
-        let rows: Vec<String> = planned.values.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        let rows: Vec<String> = planned
+            .values
+            .iter()
+            .map(|(k, v)| format!("{k} = {v}"))
+            .collect();
         let expected = format!(
             "rows with {} are there, and gone when {} runs {}",
             rows.join(" and "),
@@ -147,10 +176,20 @@ impl Evidence<'_> {
             planned.change
         );
         let outcome = |holds, measured: String| {
-            CheckOutcome::new(CheckKind::AccuracyNegative, None, holds, expected.clone(), measured)
+            CheckOutcome::new(
+                CheckKind::AccuracyNegative,
+                None,
+                holds,
+                expected.clone(),
+                measured,
+            )
         };
         if self.rightly_empty(seen.rows) {
-            return outcome(true, "nothing to take away: the independent count is 0, and the catalog allows it".into());
+            return outcome(
+                true,
+                "nothing to take away: the independent count is 0, and the catalog allows it"
+                    .into(),
+            );
         }
         match (&seen.negative, self.perturbed) {
             (Err(why), _) | (_, (_, Err(why))) => outcome(false, format!("not evaluated: {why}")),
@@ -160,7 +199,10 @@ impl Evidence<'_> {
                     with.found, without.found
                 );
                 if with.found == 0 {
-                    return outcome(false, format!("{measured}: nothing could go, so nothing is proven"));
+                    return outcome(
+                        false,
+                        format!("{measured}: nothing could go, so nothing is proven"),
+                    );
                 }
                 outcome(without.found == 0, measured)
             }
@@ -170,14 +212,27 @@ impl Evidence<'_> {
     /// Only where the catalog declares a maximum: without one there is no such check.
     fn row_variance(&self, rows: u64) -> Option<CheckOutcome> {
         let percent = self.ipe.max_row_variance_percent?;
-        let expected = format!("at most {percent} % more or fewer rows than the last published run");
+        let expected =
+            format!("at most {percent} % more or fewer rows than the last published run");
         let (holds, measured) = match self.last_published_rows {
-            None => (true, format!("{rows} rows; no earlier published run to compare with")),
+            None => (
+                true,
+                format!("{rows} rows; no earlier published run to compare with"),
+            ),
             Some(last) => {
                 let moved = u128::from(rows.abs_diff(last)) * 100;
-                (moved <= u128::from(percent) * u128::from(last), format!("{rows} rows, {last} in the last published run"))
+                (
+                    moved <= u128::from(percent) * u128::from(last),
+                    format!("{rows} rows, {last} in the last published run"),
+                )
             }
         };
-        Some(CheckOutcome::new(CheckKind::RowVariance, None, holds, expected, measured))
+        Some(CheckOutcome::new(
+            CheckKind::RowVariance,
+            None,
+            holds,
+            expected,
+            measured,
+        ))
     }
 }

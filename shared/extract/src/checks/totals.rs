@@ -43,7 +43,9 @@ impl Accumulator {
         let column = columns
             .iter()
             .find(|c| c.name == total.column)
-            .ok_or_else(|| ExtractError::Internal(format!("total over unknown column {:?}", total.column)))?
+            .ok_or_else(|| {
+                ExtractError::Internal(format!("total over unknown column {:?}", total.column))
+            })?
             .clone();
         let possible = match total.function {
             TotalFunction::Sum => column.sql_type.is_exact_number(),
@@ -51,8 +53,16 @@ impl Accumulator {
                 column.sql_type.is_exact_number() || column.sql_type.has_date()
             }
         };
-        let state = if possible { State::Empty } else { State::Unsupported };
-        Ok(Self { total: total.clone(), column, state })
+        let state = if possible {
+            State::Empty
+        } else {
+            State::Unsupported
+        };
+        Ok(Self {
+            total: total.clone(),
+            column,
+            state,
+        })
     }
 
     pub(crate) fn total(&self) -> &Total {
@@ -61,9 +71,9 @@ impl Accumulator {
 
     /// Adds a batch.
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
-        let array = batch
-            .column_by_name(&self.column.name)
-            .ok_or_else(|| ExtractError::Internal(format!("no column {:?} in the batch", self.column.name)))?;
+        let array = batch.column_by_name(&self.column.name).ok_or_else(|| {
+            ExtractError::Internal(format!("no column {:?} in the batch", self.column.name))
+        })?;
         let view = View::new(array.as_ref())?;
         let number = self.column.sql_type.is_exact_number();
         for row in 0..batch.num_rows() {
@@ -81,9 +91,9 @@ impl Accumulator {
     fn number(&mut self, value: i128) {
         self.state = match (&self.state, self.total.function) {
             (State::Empty, _) => State::Number(value),
-            (State::Number(so_far), TotalFunction::Sum) => {
-                so_far.checked_add(value).map_or(State::Overflow, State::Number)
-            }
+            (State::Number(so_far), TotalFunction::Sum) => so_far
+                .checked_add(value)
+                .map_or(State::Overflow, State::Number),
             (State::Number(so_far), TotalFunction::Min) => State::Number(value.min(*so_far)),
             (State::Number(so_far), TotalFunction::Max) => State::Number(value.max(*so_far)),
             (State::Overflow, _) => State::Overflow,
@@ -104,9 +114,10 @@ impl Accumulator {
     pub(crate) fn computed(&self) -> Computed {
         match self.state {
             State::Empty => Computed::Value(None),
-            State::Number(value) => {
-                Computed::Value(Some(format_decimal(value, self.column.sql_type.scale().unwrap_or(0))))
-            }
+            State::Number(value) => Computed::Value(Some(format_decimal(
+                value,
+                self.column.sql_type.scale().unwrap_or(0),
+            ))),
             State::Micros(micros) => Computed::Value(Some(self.instant(micros))),
             State::Overflow => Computed::Impossible("the sum has more digits than 128 bits hold"),
             State::Unsupported => Computed::Impossible("the column's type has no such exact total"),
@@ -127,9 +138,7 @@ impl Accumulator {
         let Computed::Value(extracted) = self.computed() else {
             return false;
         };
-        let zero = |text: &str| {
-            self.total.function == TotalFunction::Sum && same_number(text, "0")
-        };
+        let zero = |text: &str| self.total.function == TotalFunction::Sum && same_number(text, "0");
         match (source, extracted.as_deref()) {
             (None, None) => true,
             (Some(source), None) => zero(source),
@@ -143,7 +152,10 @@ impl Accumulator {
         if self.column.sql_type.is_exact_number() {
             return same_number(a, b);
         }
-        match (Wanted::parse(&self.column, Some(a)), Wanted::parse(&self.column, Some(b))) {
+        match (
+            Wanted::parse(&self.column, Some(a)),
+            Wanted::parse(&self.column, Some(b)),
+        ) {
             (Ok(a), Ok(b)) => a == b,
             _ => false,
         }
@@ -160,14 +172,25 @@ fn same_number(a: &str, b: &str) -> bool {
 
 /// Sign, digits before the point, digits after it; without zeros that say nothing.
 fn plain(text: &str) -> Option<(bool, &str, &str)> {
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, digits) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if whole.is_empty()
+        || !whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let whole = whole.trim_start_matches('0');
     let fraction = fraction.trim_end_matches('0');
-    Some((negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction))
+    Some((
+        negative && !(whole.is_empty() && fraction.is_empty()),
+        whole,
+        fraction,
+    ))
 }
 
 #[cfg(test)]
@@ -177,6 +200,11 @@ mod tests {
     #[test]
     fn numbers_are_equal_whatever_their_zeros() {
         assert!(same_number("1.50", "1.5") && same_number("-0.00", "0") && same_number("007", "7"));
-        assert!(!same_number("1.5", "1.51") && !same_number("-1", "1") && !same_number("1e3", "1000") && !same_number("", "0"));
+        assert!(
+            !same_number("1.5", "1.51")
+                && !same_number("-1", "1")
+                && !same_number("1e3", "1000")
+                && !same_number("", "0")
+        );
     }
 }

@@ -62,13 +62,17 @@ impl Wanted {
             | SqlType::DateTimeOffset(_) => {
                 Self::Micros(to_micros(canonical::parse_timestamp(text), column).ok_or_else(wrong)?)
             }
-            SqlType::Char(_) | SqlType::NChar(_) => Self::Padded(text.trim_end_matches(' ').to_owned()),
+            SqlType::Char(_) | SqlType::NChar(_) => {
+                Self::Padded(text.trim_end_matches(' ').to_owned())
+            }
             SqlType::UniqueIdentifier => Self::Text(text.to_ascii_uppercase()),
             SqlType::Binary(_) | SqlType::VarBinary(_) | SqlType::RowVersion => {
                 let digits = text.strip_prefix("0x").unwrap_or(text);
                 Self::Binary(hex::decode(digits).map_err(|_| wrong())?)
             }
-            SqlType::VarChar(_) | SqlType::NVarChar(_) | SqlType::Xml => Self::Text(text.to_owned()),
+            SqlType::VarChar(_) | SqlType::NVarChar(_) | SqlType::Xml => {
+                Self::Text(text.to_owned())
+            }
             SqlType::TinyInt
             | SqlType::SmallInt
             | SqlType::Int

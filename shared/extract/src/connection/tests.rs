@@ -26,7 +26,10 @@ fn the_odbc_form_with_braces() {
     .unwrap();
     assert_eq!(s.password.expose(), "\"x\"");
     assert_eq!(s.port(), 1500);
-    assert_eq!((s.encryption(), s.tls()), (Encryption::Strict, TlsRecord::Verified));
+    assert_eq!(
+        (s.encryption(), s.tls()),
+        (Encryption::Strict, TlsRecord::Verified)
+    );
 }
 
 #[test]
@@ -37,14 +40,18 @@ fn the_ado_form_with_quotes() {
     .unwrap();
     assert_eq!(s.password.expose(), "p;\"q\" ' {");
     assert_eq!(s.tls(), TlsRecord::Unverified);
-    let s = ConnectionSettings::parse("Data Source=.;User ID=u;Pwd='it''s';Encrypt=optional").unwrap();
+    let s =
+        ConnectionSettings::parse("Data Source=.;User ID=u;Pwd='it''s';Encrypt=optional").unwrap();
     assert_eq!((s.host(), s.password.expose()), ("localhost", "it's"));
     assert_eq!(s.tls(), TlsRecord::Off);
-    let s = ConnectionSettings::parse("Server=::1,1433;UID=u;PWD=p;ApplicationIntent=ReadOnly").unwrap();
+    let s = ConnectionSettings::parse("Server=::1,1433;UID=u;PWD=p;ApplicationIntent=ReadOnly")
+        .unwrap();
     assert_eq!(s.host(), "::1");
     assert!(s.read_only_intent);
     assert_eq!(
-        ConnectionSettings::parse("Server=h\\SQL2019,1500;UID=u;PWD=p").unwrap().port(),
+        ConnectionSettings::parse("Server=h\\SQL2019,1500;UID=u;PWD=p")
+            .unwrap()
+            .port(),
         1500
     );
 }
@@ -53,7 +60,10 @@ fn the_ado_form_with_quotes() {
 fn the_json_forms() {
     let rds = serde_json::json!({"username": "u", "password": "p\"{;", "host": "db.eu", "port": 1433, "dbname": "d", "engine": "sqlserver-se", "ca_pem": PEM});
     let s = ConnectionSettings::parse(&rds.to_string()).unwrap();
-    assert_eq!((s.host(), s.password.expose(), s.tls()), ("db.eu", "p\"{;", TlsRecord::Verified));
+    assert_eq!(
+        (s.host(), s.password.expose(), s.tls()),
+        ("db.eu", "p\"{;", TlsRecord::Verified)
+    );
     assert!(s.ca_pem.is_some());
     let ours = serde_json::json!({"connection_string": "DRIVER={SQL Server};SERVER=h,1;UID=u;PWD={p}", "ca_pem": PEM});
     let s = ConnectionSettings::parse(&ours.to_string()).unwrap();
@@ -68,33 +78,66 @@ fn what_is_refused_says_why_and_shows_no_value() {
         ("{\"a\"".into(), "not a JSON object"),
         ("just some words".into(), "keyword has no '='"),
         (format!("{base}Trusted_Connection=yes"), "Windows identity"),
-        (format!("{base}Integrated Security=SSPI"), "Windows identity"),
-        (format!("{base}Authentication=ActiveDirectoryInteractive"), "SqlPassword"),
+        (
+            format!("{base}Integrated Security=SSPI"),
+            "Windows identity",
+        ),
+        (
+            format!("{base}Authentication=ActiveDirectoryInteractive"),
+            "SqlPassword",
+        ),
         (format!("{base}Encrypt=maybe"), "Encrypt"),
         (format!("{base}ServerCertificate=x.pem"), "ca_pem"),
         (format!("{base}Language=French"), "not known"),
         (format!("{base}QuotedId=no"), "changes what the query means"),
-        (format!("{base}Column Encryption Setting=Enabled"), "Disabled"),
+        (
+            format!("{base}Column Encryption Setting=Enabled"),
+            "Disabled",
+        ),
         (format!("{base}PWD=again"), "twice"),
         (format!("{base}Password=again"), "twice"),
         ("UID=u;PWD=hunter2".into(), "no server"),
         ("Server=h;PWD=hunter2".into(), "no user"),
         ("Server=h;UID=u".into(), "no password"),
         ("Server=h;UID=u;PWD={hunter2}".into(), "DRIVER="),
-        ("Server=h\\INST;UID=u;PWD=hunter2".into(), "named instance needs its port"),
+        (
+            "Server=h\\INST;UID=u;PWD=hunter2".into(),
+            "named instance needs its port",
+        ),
         ("Server=np:h;UID=u;PWD=hunter2".into(), "only TCP"),
         ("Server=h:1433;UID=u;PWD=hunter2".into(), "after a comma"),
         ("Server=h,0;UID=u;PWD=hunter2".into(), "1 to 65535"),
         ("Server=(localdb)\\x;UID=u;PWD=hunter2".into(), "LocalDB"),
-        ("DRIVER={PostgreSQL};Server=h;UID=u;PWD=hunter2".into(), "not a driver"),
-        ("DRIVER={SQL Server};Server=h;UID=u;PWD={hunter2".into(), "does not end"),
+        (
+            "DRIVER={PostgreSQL};Server=h;UID=u;PWD=hunter2".into(),
+            "not a driver",
+        ),
+        (
+            "DRIVER={SQL Server};Server=h;UID=u;PWD={hunter2".into(),
+            "does not end",
+        ),
         ("Server=h;UID=u;PWD=\"hunter2\"x".into(), "text follows"),
-        (r#"{"username":"u","password":"hunter2","host":"h","engine":"postgres"}"#.into(), "sqlserver"),
-        (r#"{"username":"u","password":"hunter2","host":"h","sslmode":"off"}"#.into(), "not known"),
-        (r#"{"connection_string":"Server=h;UID=u;PWD=hunter2","encrypt":"no"}"#.into(), "not known"),
+        (
+            r#"{"username":"u","password":"hunter2","host":"h","engine":"postgres"}"#.into(),
+            "sqlserver",
+        ),
+        (
+            r#"{"username":"u","password":"hunter2","host":"h","sslmode":"off"}"#.into(),
+            "not known",
+        ),
+        (
+            r#"{"connection_string":"Server=h;UID=u;PWD=hunter2","encrypt":"no"}"#.into(),
+            "not known",
+        ),
         (r#"{"connection_string":"{}"}"#.into(), "connection_string"),
-        (r#"{"username":"u","password":7,"host":"h"}"#.into(), "must be a string"),
-        (r#"{"username":"u","password":"hunter2","host":"h","ca_pem":"x"}"#.into(), "PEM"),
+        (
+            r#"{"username":"u","password":7,"host":"h"}"#.into(),
+            "must be a string",
+        ),
+        (
+            r#"{"username":"u","password":"hunter2","host":"h","ca_pem":"x"}"#.into(),
+            "PEM",
+        ),
     ] {
         let error = ConnectionSettings::parse(&secret).unwrap_err();
         let text = format!("{error} {error:?}");
@@ -108,7 +151,10 @@ fn what_is_refused_says_why_and_shows_no_value() {
 fn the_password_is_never_printed() {
     let s = ConnectionSettings::parse("Server=h;UID=u;PWD=hunter2").unwrap();
     let shown = format!("{s:?} {:#?} {:?}", s, s.password);
-    assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("***") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 proptest! {

@@ -7,8 +7,8 @@ use soxauto_domain::{
     BoundParameter, BoundQuery, SqlType,
     value::{self, TypedValue},
 };
-use tiberius::{ColumnData, ToSql, numeric::Numeric};
 use tiberius::time::{Date, DateTime2, Time};
+use tiberius::{ColumnData, ToSql, numeric::Numeric};
 
 use crate::{
     canonical::{self, DAYS_FROM_YEAR_1, TICKS_PER_DAY},
@@ -51,7 +51,10 @@ pub(super) fn execute(query: &BoundQuery) -> Result<Statement, ExtractError> {
         parameters.push(bound(parameter)?);
         exec.push_str(&format!(", {} = @P{}", parameter.name, parameters.len()));
     }
-    Ok(Statement { text: exec, parameters })
+    Ok(Statement {
+        text: exec,
+        parameters,
+    })
 }
 
 /// `EXEC sys.sp_describe_first_result_set`.
@@ -69,7 +72,10 @@ fn bound(parameter: &BoundParameter) -> Result<Bound, ExtractError> {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic())
         || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     {
-        return Err(ExtractError::Internal(format!("parameter name {:?}", parameter.name)));
+        return Err(ExtractError::Internal(format!(
+            "parameter name {:?}",
+            parameter.name
+        )));
     }
     let value = value::parse(parameter.sql_type, &parameter.value)
         .map_err(|e| ExtractError::Internal(format!("parameter {}: {e}", parameter.name)))?;
@@ -82,9 +88,9 @@ fn bound(parameter: &BoundParameter) -> Result<Bound, ExtractError> {
         (TypedValue::Integer(n), _) => Bound(ColumnData::I64(Some(n))),
         // tiberius would declare numeric(39,38) for a number below one; the server converts the text exactly.
         (TypedValue::Decimal { scale: 38, .. }, _) => text(&parameter.value),
-        (TypedValue::Decimal { unscaled, scale }, _) => {
-            Bound(ColumnData::Numeric(Some(Numeric::new_with_scale(unscaled, scale))))
-        }
+        (TypedValue::Decimal { unscaled, scale }, _) => Bound(ColumnData::Numeric(Some(
+            Numeric::new_with_scale(unscaled, scale),
+        ))),
         (TypedValue::Float(number), _) => Bound(ColumnData::F64(Some(number))),
         (TypedValue::Date(date), _) => Bound(ColumnData::Date(Some(wire_date(
             canonical::days_since_1970(date),
@@ -92,7 +98,10 @@ fn bound(parameter: &BoundParameter) -> Result<Bound, ExtractError> {
         )?))),
         (TypedValue::DateTime(at), _) => {
             let ticks = canonical::parse_timestamp(&at.to_string()).ok_or_else(|| {
-                ExtractError::Internal(format!("parameter {} has digits below 100 ns", parameter.name))
+                ExtractError::Internal(format!(
+                    "parameter {} has digits below 100 ns",
+                    parameter.name
+                ))
             })?;
             let date = i32::try_from(ticks.div_euclid(TICKS_PER_DAY)).unwrap_or(i32::MIN);
             let time = Time::new(ticks.rem_euclid(TICKS_PER_DAY).unsigned_abs(), 7);
@@ -109,7 +118,9 @@ fn wire_date(days_since_1970: i32, name: &str) -> Result<Date, ExtractError> {
         .ok()
         .filter(|days| *days <= 3_652_058)
         .map(Date::new)
-        .ok_or_else(|| ExtractError::Internal(format!("parameter {name} is outside the years 1 to 9999")))
+        .ok_or_else(|| {
+            ExtractError::Internal(format!("parameter {name} is outside the years 1 to 9999"))
+        })
 }
 
 #[cfg(test)]
@@ -152,17 +163,28 @@ mod tests {
         let sent: Vec<&ColumnData<'_>> = statement.parameters.iter().map(|p| &p.0).collect();
         assert_eq!(*sent[0], ColumnData::String(Some("SELECT 1 -- ünï".into())));
         let midnight = Time::new(0, 7);
-        assert_eq!(*sent[2], ColumnData::DateTime2(Some(DateTime2::new(Date::new(739_006), midnight))));
+        assert_eq!(
+            *sent[2],
+            ColumnData::DateTime2(Some(DateTime2::new(Date::new(739_006), midnight)))
+        );
         assert_eq!(*sent[3], ColumnData::Date(Some(Date::new(0))));
         assert_eq!(
             *sent[4],
-            ColumnData::DateTime2(Some(DateTime2::new(Date::new(3_652_058), Time::new(863_999_999_999, 7))))
+            ColumnData::DateTime2(Some(DateTime2::new(
+                Date::new(3_652_058),
+                Time::new(863_999_999_999, 7)
+            )))
         );
         assert_eq!(*sent[5], ColumnData::String(Some("13'003".into())));
         assert_eq!(*sent[6], ColumnData::U8(Some(255)));
-        assert!(matches!(sent[7], ColumnData::Numeric(Some(n)) if n.value() == -150_000_000_000_000_000_000 && n.scale() == 20));
+        assert!(
+            matches!(sent[7], ColumnData::Numeric(Some(n)) if n.value() == -150_000_000_000_000_000_000 && n.scale() == 20)
+        );
         assert_eq!(*sent[8], ColumnData::String(Some("0.1".into())));
-        assert_eq!(execute(&query(&[])).unwrap().text, "EXEC sys.sp_executesql @P1");
+        assert_eq!(
+            execute(&query(&[])).unwrap().text,
+            "EXEC sys.sp_executesql @P1"
+        );
     }
 
     #[test]

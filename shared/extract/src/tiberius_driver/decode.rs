@@ -1,6 +1,9 @@
 //! tiberius's cells into the sink.
 
-use tiberius::{ColumnData, ColumnType, time::{Date, DateTime2, Time}};
+use tiberius::{
+    ColumnData, ColumnType,
+    time::{Date, DateTime2, Time},
+};
 
 use crate::{
     canonical::{DAYS_FROM_1900, DAYS_FROM_YEAR_1, TICKS_PER_DAY},
@@ -41,7 +44,9 @@ pub(super) fn push(
         ColumnData::SmallDateTime(Some(at)) => {
             // tiberius calls the minutes of the day "seconds fragments" here.
             let days = i64::from(at.days()) - i64::from(DAYS_FROM_1900);
-            sink.timestamp(days * TICKS_PER_DAY + i64::from(at.seconds_fragments()) * TICKS_PER_MINUTE)
+            sink.timestamp(
+                days * TICKS_PER_DAY + i64::from(at.seconds_fragments()) * TICKS_PER_MINUTE,
+            )
         }
         ColumnData::Time(Some(time)) => {
             let ticks = ticks(*time, sink)?;

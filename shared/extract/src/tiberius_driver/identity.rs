@@ -2,11 +2,7 @@
 
 use soxauto_domain::receipt::{SourceIdentity, TlsRecord};
 
-use crate::{
-    error::ExtractError,
-    one_row::NamedValue,
-    source::Identity,
-};
+use crate::{error::ExtractError, one_row::NamedValue, source::Identity};
 
 /// One row. The rights are 1, 0, or NULL where the server does not know the name.
 pub(super) const QUERY: &str = "\
@@ -66,17 +62,28 @@ pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<Identity, Extra
         server: find("server")?.unwrap_or_default().to_owned(),
         database: text("database")?,
         login: text("login")?,
-        version: text("version")?.lines().next().unwrap_or_default().trim().to_owned(),
+        version: text("version")?
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         server_time: format!("{}Z", text("server_time")?),
         isolation: isolation.to_owned(),
         can_write: !write_rights.is_empty(),
         tls,
     };
-    Ok(Identity { record, write_rights })
+    Ok(Identity {
+        record,
+        write_rights,
+    })
 }
 
 fn wrong(reason: String) -> ExtractError {
-    ExtractError::ControlQuery { query: "identity", reason }
+    ExtractError::ControlQuery {
+        query: "identity",
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -88,16 +95,25 @@ mod tests {
             ("server", Some("NAV01")),
             ("database", Some("AIG_Nav_DW")),
             ("login", Some("reader")),
-            ("version", Some("Microsoft SQL Server 2019 (RTM)\n\tCopyright")),
+            (
+                "version",
+                Some("Microsoft SQL Server 2019 (RTM)\n\tCopyright"),
+            ),
             ("server_time", Some("2024-05-01T07:00:00.1234567")),
             ("isolation", Some("2")),
         ]
         .into_iter()
         .chain(RIGHTS.iter().map(|(column, _)| (*column, Some("0"))))
-        .map(|(name, value)| NamedValue { name: name.into(), value: value.map(Into::into) })
+        .map(|(name, value)| NamedValue {
+            name: name.into(),
+            value: value.map(Into::into),
+        })
         .collect();
         for (name, value) in changes {
-            values.iter_mut().filter(|v| v.name == *name).for_each(|v| v.value = value.map(Into::into));
+            values
+                .iter_mut()
+                .filter(|v| v.name == *name)
+                .for_each(|v| v.value = value.map(Into::into));
         }
         values
     }
@@ -109,7 +125,11 @@ mod tests {
         assert_eq!(reader.record.version, "Microsoft SQL Server 2019 (RTM)");
         assert_eq!(reader.record.server_time, "2024-05-01T07:00:00.1234567Z");
         assert_eq!(reader.record.isolation, "READ COMMITTED");
-        let writer = read(&row(&[("can_update", Some("1")), ("is_owner", Some("1"))]), TlsRecord::Off).unwrap();
+        let writer = read(
+            &row(&[("can_update", Some("1")), ("is_owner", Some("1"))]),
+            TlsRecord::Off,
+        )
+        .unwrap();
         assert!(writer.record.can_write);
         assert_eq!(writer.write_rights, ["UPDATE", "db_owner"]);
     }

@@ -37,8 +37,8 @@ impl TiberiusDriver {
     }
 }
 
-/// The largest packet that SQL Server agrees to over TLS, in bytes.
-const PACKET_BYTES: u32 = 16_384;
+/// Bytes of a packet. SQL Server agrees to at most 16,383 over TLS; measured, more makes tiberius no faster.
+const PACKET_BYTES: u32 = 16_000;
 
 #[async_trait]
 impl Driver for TiberiusDriver {
@@ -85,19 +85,25 @@ async fn open(
 ) -> Result<Session, Opening> {
     let address = format!("{host}:{port}");
     let unreachable = |reason: String| {
-        Opening::Failed(ExtractError::Unreachable { address: address.clone(), reason })
+        Opening::Failed(ExtractError::Unreachable {
+            address: address.clone(),
+            reason,
+        })
     };
     let seconds = limits.connect.as_secs();
     let tcp = timeout_at(by, TcpStream::connect((host, port)))
         .await
         .map_err(|_| unreachable(format!("no answer within {seconds} s")))?
         .map_err(|e| unreachable(e.to_string()))?;
-    tcp.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
+    tcp.set_nodelay(true)
+        .map_err(|e| unreachable(e.to_string()))?;
     let pulse = Pulse::default();
     let stream = Watched::new(tcp, pulse.clone()).compat_write();
     let config = config(settings, database, host, port, limits);
     match timeout_at(by, Client::connect(config, stream)).await {
-        Err(_) => Err(unreachable(format!("the login did not end within {seconds} s"))),
+        Err(_) => Err(unreachable(format!(
+            "the login did not end within {seconds} s"
+        ))),
         Ok(Ok(client)) => Ok(Session::new(client, pulse, *limits, settings.tls())),
         Ok(Err(tiberius::error::Error::Routing { host, port })) => {
             Err(Opening::Elsewhere { host, port })
@@ -118,7 +124,10 @@ fn config(
     config.port(port);
     config.database(database);
     config.application_name("soxauto");
-    config.authentication(AuthMethod::sql_server(&settings.user, settings.password.expose()));
+    config.authentication(AuthMethod::sql_server(
+        &settings.user,
+        settings.password.expose(),
+    ));
     config.readonly(settings.read_only_intent);
     config.packet_size(PACKET_BYTES);
     config.encryption(match settings.encryption {

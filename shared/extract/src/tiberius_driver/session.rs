@@ -32,15 +32,33 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client: Client<Compat<Watched>>, pulse: Pulse, limits: Limits, tls: TlsRecord) -> Self {
-        Self { client, pulse, limits, tls }
+    pub(super) fn new(
+        client: Client<Compat<Watched>>,
+        pulse: Pulse,
+        limits: Limits,
+        tls: TlsRecord,
+    ) -> Self {
+        Self {
+            client,
+            pulse,
+            limits,
+            tls,
+        }
     }
 
     /// Sends the statement and waits until the first columns are there, however long that takes.
-    async fn send(&mut self, statement: &Statement) -> Result<(QueryStream<'_>, Watch), ExtractError> {
-        let watch = Watch { pulse: self.pulse.clone(), limits: self.limits };
+    async fn send(
+        &mut self,
+        statement: &Statement,
+    ) -> Result<(QueryStream<'_>, Watch), ExtractError> {
+        let watch = Watch {
+            pulse: self.pulse.clone(),
+            limits: self.limits,
+        };
         let parameters = statement.parameters();
-        let sent = watch.first(self.client.query(statement.text.clone(), &parameters)).await?;
+        let sent = watch
+            .first(self.client.query(statement.text.clone(), &parameters))
+            .await?;
         Ok((sent.map_err(|e| failure::running(&e, 0, None))?, watch))
     }
 }
@@ -60,11 +78,18 @@ impl Watch {
     async fn first<T>(&self, work: impl Future<Output = T>) -> Result<T, ExtractError> {
         timeout_at(self.deadline(), work)
             .await
-            .map_err(|_| ExtractError::Deadline { during: DURING, rows: 0 })
+            .map_err(|_| ExtractError::Deadline {
+                during: DURING,
+                rows: 0,
+            })
     }
 
     /// Between rows: as long as bytes come.
-    async fn next<T>(&self, rows: u64, work: impl Future<Output = T> + Unpin) -> Result<T, ExtractError> {
+    async fn next<T>(
+        &self,
+        rows: u64,
+        work: impl Future<Output = T> + Unpin,
+    ) -> Result<T, ExtractError> {
         let mut work = work;
         // Nearly always the row is here already, and no timer is needed.
         if let Some(ready) = (&mut work).now_or_never() {
@@ -76,10 +101,17 @@ impl Watch {
             match timeout_at(silent_at.min(self.deadline()), &mut work).await {
                 Ok(done) => return Ok(done),
                 Err(_) if Instant::now() >= self.deadline() => {
-                    return Err(ExtractError::Deadline { during: DURING, rows });
+                    return Err(ExtractError::Deadline {
+                        during: DURING,
+                        rows,
+                    });
                 }
                 Err(_) if self.pulse.bytes() == before => {
-                    return Err(ExtractError::Stalled { during: DURING, rows, silence: self.limits.stall });
+                    return Err(ExtractError::Stalled {
+                        during: DURING,
+                        rows,
+                        silence: self.limits.stall,
+                    });
                 }
                 Err(_) => {}
             }
@@ -88,7 +120,11 @@ impl Watch {
 }
 
 /// Pushes a result into the sink.
-async fn pump(mut stream: QueryStream<'_>, watch: &Watch, sink: &mut dyn RowSink) -> Result<u64, ExtractError> {
+async fn pump(
+    mut stream: QueryStream<'_>,
+    watch: &Watch,
+    sink: &mut dyn RowSink,
+) -> Result<u64, ExtractError> {
     let mut rows = 0;
     let mut began = false;
     loop {
@@ -101,11 +137,18 @@ async fn pump(mut stream: QueryStream<'_>, watch: &Watch, sink: &mut dyn RowSink
             None => break,
             Some(Err(e)) => return Err(failure::running(&e, rows, Some(sink))),
             Some(Ok(QueryItem::Metadata(_))) if began => {
-                return Err(ExtractError::ResultSets { during: DURING, found: "more than one" });
+                return Err(ExtractError::ResultSets {
+                    during: DURING,
+                    found: "more than one",
+                });
             }
             Some(Ok(QueryItem::Metadata(metadata))) => {
                 began = true;
-                let names: Vec<&str> = metadata.columns().iter().map(tiberius::Column::name).collect();
+                let names: Vec<&str> = metadata
+                    .columns()
+                    .iter()
+                    .map(tiberius::Column::name)
+                    .collect();
                 sink.start(&names)?;
             }
             Some(Ok(QueryItem::Row(row))) => {
@@ -119,13 +162,23 @@ async fn pump(mut stream: QueryStream<'_>, watch: &Watch, sink: &mut dyn RowSink
             }
         }
     }
-    if began { Ok(rows) } else { Err(ExtractError::ResultSets { during: DURING, found: "no" }) }
+    if began {
+        Ok(rows)
+    } else {
+        Err(ExtractError::ResultSets {
+            during: DURING,
+            found: "no",
+        })
+    }
 }
 
 #[async_trait]
 impl Source for Session {
     async fn identity(&mut self) -> Result<Identity, ExtractError> {
-        let watch = Watch { pulse: self.pulse.clone(), limits: self.limits };
+        let watch = Watch {
+            pulse: self.pulse.clone(),
+            limits: self.limits,
+        };
         let stream = watch
             .first(self.client.simple_query(identity::QUERY))
             .await?
@@ -143,7 +196,10 @@ impl Source for Session {
             .await?
             .map_err(|e| failure::running(&e, 0, None))?;
         let [rows] = results.as_slice() else {
-            return Err(wrong(format!("the description came in {} result sets", results.len())));
+            return Err(wrong(format!(
+                "the description came in {} result sets",
+                results.len()
+            )));
         };
         let mut columns = Vec::with_capacity(rows.len());
         for row in rows {
@@ -152,13 +208,20 @@ impl Source for Session {
             }
         }
         if columns.is_empty() {
-            return Err(ExtractError::ResultSets { during: DURING, found: "no" });
+            return Err(ExtractError::ResultSets {
+                during: DURING,
+                found: "no",
+            });
         }
         columns.sort_by_key(|(ordinal, _)| *ordinal);
         Ok(columns.into_iter().map(|(_, column)| column).collect())
     }
 
-    async fn read(&mut self, query: &BoundQuery, sink: &mut dyn RowSink) -> Result<u64, ExtractError> {
+    async fn read(
+        &mut self,
+        query: &BoundQuery,
+        sink: &mut dyn RowSink,
+    ) -> Result<u64, ExtractError> {
         let statement = bind::execute(query)?;
         let (stream, watch) = self.send(&statement).await?;
         pump(stream, &watch, sink).await
@@ -166,7 +229,10 @@ impl Source for Session {
 }
 
 fn wrong(reason: String) -> ExtractError {
-    ExtractError::ControlQuery { query: "describe", reason }
+    ExtractError::ControlQuery {
+        query: "describe",
+        reason,
+    }
 }
 
 /// One row of `sp_describe_first_result_set`; `None` for a column that the result does not show.
@@ -198,9 +264,17 @@ fn described(row: &Row) -> Result<Option<(i32, DescribedColumn)>, ExtractError> 
     };
     // A CLR type has a name of its own and no, or another, system type.
     let sql_type = match text("system_type_name")? {
-        Some(name) => name.parse::<SqlType>().map_or(DescribedType::Refused(name), DescribedType::Known),
-        None => DescribedType::Refused(text("user_type_name")?.unwrap_or_else(|| "of an unknown type".into())),
+        Some(name) => name
+            .parse::<SqlType>()
+            .map_or(DescribedType::Refused(name), DescribedType::Known),
+        None => DescribedType::Refused(
+            text("user_type_name")?.unwrap_or_else(|| "of an unknown type".into()),
+        ),
     };
-    let column = DescribedColumn { name: text("name")?.unwrap_or_default(), sql_type, nullable: bit("is_nullable")? };
+    let column = DescribedColumn {
+        name: text("name")?.unwrap_or_default(),
+        sql_type,
+        nullable: bit("is_nullable")?,
+    };
     Ok(Some((ordinal, column)))
 }

@@ -14,7 +14,8 @@ pub const EXTRACTION: &str = "SELECT [Entry No_], [Amount (LCY)], [Posting Date]
 /// The completeness query.
 pub const COMPLETENESS: &str = "SELECT COUNT_BIG(*) AS [rows], SUM(a) AS [amount], MAX(d) AS [last] FROM [Entries] WHERE d < @cutoff";
 /// The witness query.
-pub const WITNESS: &str = "SELECT TOP (1) [Entry No_], [Posting Date] FROM [Entries] WHERE d < @cutoff";
+pub const WITNESS: &str =
+    "SELECT TOP (1) [Entry No_], [Posting Date] FROM [Entries] WHERE d < @cutoff";
 
 /// A nullable column without rules.
 pub fn column(name: &str, sql_type: &str) -> ColumnContract {
@@ -34,7 +35,10 @@ pub fn column(name: &str, sql_type: &str) -> ColumnContract {
 
 /// The same column, NULL not allowed.
 pub fn not_null(column: ColumnContract) -> ColumnContract {
-    ColumnContract { nullable: false, ..column }
+    ColumnContract {
+        nullable: false,
+        ..column
+    }
 }
 
 /// The contract.
@@ -47,7 +51,10 @@ pub fn columns() -> Vec<ColumnContract> {
             before: Some("2024-05-01".parse().unwrap()),
             ..column("Posting Date", "datetime")
         },
-        ColumnContract { sample: Sample::Mask, ..column("Name", "nvarchar(50)") },
+        ColumnContract {
+            sample: Sample::Mask,
+            ..column("Name", "nvarchar(50)")
+        },
         ColumnContract {
             accepted: Some(vec!["13003".into(), "13004".into()]),
             ..not_null(column("Account", "nvarchar(20)"))
@@ -58,7 +65,13 @@ pub fn columns() -> Vec<ColumnContract> {
 fn bound(sql: &str, accounts: &[&str]) -> BoundQuery {
     let one = |text: &str| Values::One(text.to_owned());
     let values = BTreeMap::from([
-        ("cutoff".to_owned(), ParameterValue { sql_type: "datetime".parse().unwrap(), values: one("2024-05-01") }),
+        (
+            "cutoff".to_owned(),
+            ParameterValue {
+                sql_type: "datetime".parse().unwrap(),
+                values: one("2024-05-01"),
+            },
+        ),
         (
             "accounts".to_owned(),
             ParameterValue {
@@ -96,7 +109,9 @@ pub fn ipe() -> PlannedIpe {
                 total("Posting Date", TotalFunction::Max, "last"),
             ],
         },
-        witness: PlannedWitness::Query { query: bound(WITNESS, &[]) },
+        witness: PlannedWitness::Query {
+            query: bound(WITNESS, &[]),
+        },
         negative: PlannedNegative {
             query: bound(EXTRACTION, &["13003"]),
             parameter: "accounts".into(),

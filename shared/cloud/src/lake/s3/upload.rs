@@ -51,6 +51,18 @@ impl S3Upload {
         }
     }
 
+    async fn append(&mut self, mut chunk: Bytes) -> Result<(), LakeError> {
+        while chunk.has_remaining() {
+            let room = PART_SIZE - self.buffer.len();
+            let piece = chunk.split_to(room.min(chunk.len()));
+            self.buffer.extend_from_slice(&piece);
+            if self.buffer.len() == PART_SIZE {
+                self.send_part().await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends the buffer as the next part, once there is room.
     async fn send_part(&mut self) -> Result<(), LakeError> {
         let upload_id = match &self.upload_id {
@@ -103,23 +115,16 @@ impl S3Upload {
     async fn receive_part(&mut self) -> Result<(), LakeError> {
         match self.on_their_way.join_next().await {
             None => Ok(()),
-            Some(Ok(Ok(part))) => {
-                self.parts.push(part);
+            Some(Ok(part)) => {
+                self.parts.push(part?);
                 Ok(())
             }
-            Some(Ok(Err(error))) => Err(self.lose(error)),
             Some(Err(error)) => {
-                let at = self
-                    .lake
-                    .at(Operation::UploadWrite, &self.key, error.to_string());
-                Err(self.lose(LakeError::Other(at)))
+                let detail = error.to_string();
+                let at = self.lake.at(Operation::UploadWrite, &self.key, detail);
+                Err(LakeError::Other(at))
             }
         }
-    }
-
-    fn lose(&mut self, error: LakeError) -> LakeError {
-        self.failed = Some(error.clone());
-        error
     }
 
     /// Makes the parts an object.
@@ -165,6 +170,8 @@ impl S3Upload {
         };
         // The answer to an earlier try may have been lost: then the object is there, with our checksum.
         if let Some(etag) = write::same(&self.lake, &self.key, &self.composite()).await? {
+            // Or an equal upload was faster, and this one is still open. Best effort, as below.
+            drop(self.abort_now().await);
             return Ok(etag);
         }
         Err(match error {
@@ -193,19 +200,17 @@ impl S3Upload {
 
 #[async_trait]
 impl Upload for S3Upload {
-    async fn write(&mut self, mut chunk: Bytes) -> Result<(), LakeError> {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), LakeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        while chunk.has_remaining() {
-            let room = PART_SIZE - self.buffer.len();
-            let piece = chunk.split_to(room.min(chunk.len()));
-            self.buffer.extend_from_slice(&piece);
-            if self.buffer.len() == PART_SIZE {
-                self.send_part().await?;
-            }
-        }
-        Ok(())
+        // Stands until the write is done: one that is dropped halfway has lost bytes for good.
+        let cut_off = "an earlier write was cut off, bytes are missing";
+        let at = self.lake.at(Operation::UploadWrite, &self.key, cut_off);
+        self.failed = Some(LakeError::Other(at));
+        let done = self.append(chunk).await;
+        self.failed = done.clone().err();
+        done
     }
 
     async fn complete(mut self: Box<Self>) -> Result<ETag, LakeError> {

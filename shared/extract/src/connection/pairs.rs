@@ -1,10 +1,10 @@
 //! Splits ODBC and ADO connection strings into keywords and values, each by its own quoting rules.
 
-use crate::connection::SecretError;
+use super::SecretError;
 
 /// Whose quoting rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub(super) enum Dialect {
     /// `{…}` with `}}` for a brace; quotes stand for themselves. Known by its `DRIVER` keyword.
     Odbc,
     /// `"…"` and `'…'` with doubled quotes.
@@ -12,19 +12,25 @@ pub(crate) enum Dialect {
 }
 
 /// Keywords (trimmed, inner spaces single) and values, in order.
-pub(crate) fn pairs(text: &str) -> Result<(Dialect, Vec<(String, String)>), SecretError> {
-    let odbc = read(text, Dialect::Odbc);
-    let has_driver = odbc
-        .as_ref()
-        .is_ok_and(|pairs| pairs.iter().any(|(k, _)| k.eq_ignore_ascii_case("driver")));
-    if has_driver {
-        return odbc.map(|pairs| (Dialect::Odbc, pairs));
+pub(super) fn read(text: &str) -> Result<(Dialect, Vec<(String, String)>), SecretError> {
+    let mut pairs = Vec::new();
+    let odbc = split(text, Dialect::Odbc, &mut pairs);
+    if pairs
+        .iter()
+        .any(|(keyword, _)| keyword.eq_ignore_ascii_case("driver"))
+    {
+        return odbc.map(|()| (Dialect::Odbc, pairs));
     }
-    read(text, Dialect::Ado).map(|pairs| (Dialect::Ado, pairs))
+    pairs.clear();
+    split(text, Dialect::Ado, &mut pairs).map(|()| (Dialect::Ado, pairs))
 }
 
-fn read(text: &str, dialect: Dialect) -> Result<Vec<(String, String)>, SecretError> {
-    let mut pairs = Vec::new();
+/// Appends what can be read, also before an error.
+fn split(
+    text: &str,
+    dialect: Dialect,
+    pairs: &mut Vec<(String, String)>,
+) -> Result<(), SecretError> {
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches(|c: char| c == ';' || c.is_whitespace());
@@ -46,7 +52,7 @@ fn read(text: &str, dialect: Dialect) -> Result<Vec<(String, String)>, SecretErr
     if pairs.is_empty() {
         return Err(SecretError::Empty);
     }
-    Ok(pairs)
+    Ok(())
 }
 
 /// The value at the beginning of `text`, and what follows its semicolon.

@@ -1,0 +1,42 @@
+//! The tool as a user meets it first: help that teaches, and exit codes that tell wrong usage from failure.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::{Command, Output};
+
+fn soxauto(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_soxauto"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let help = soxauto(&["--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success());
+    for word in ["local", "catalog", "2 rejected", "3 incomplete"] {
+        assert!(text.contains(word), "{word} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_cutoff_that_is_no_first_of_a_month_is_refused_before_anything_starts() {
+    let refused = soxauto(&["local", "run", "--cutoff", "2024-05-31"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        text.contains("first day of a month") && text.contains("2024-05-01"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_compiled_in_catalog_passes_its_checks() {
+    let check = soxauto(&["catalog", "check"]);
+    assert!(
+        check.status.success(),
+        "{}",
+        String::from_utf8_lossy(&check.stdout)
+    );
+}

@@ -1,0 +1,115 @@
+//! A scripted server and the settings to reach it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use soxauto_domain::{BoundQuery, Sha256};
+use soxauto_extract::{ConnectionSettings, Driver, ExtractError, Limits, Source, TiberiusDriver};
+use soxauto_tds::{Cell, Column, Rows, Script, ScriptedBackend, Server, ServerConfig};
+
+pub(crate) const PASSWORD: &str = "p;w}d\"=x";
+
+/// A running server with the script.
+pub(crate) struct Fixture {
+    pub(crate) server: Server,
+    pub(crate) backend: ScriptedBackend,
+}
+
+impl Fixture {
+    pub(crate) async fn start(backend: ScriptedBackend) -> Self {
+        Self::configured(backend, |_| {}).await
+    }
+
+    pub(crate) async fn configured(
+        backend: ScriptedBackend,
+        change: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
+        let mut config = ServerConfig::local("reader", PASSWORD).unwrap();
+        change(&mut config);
+        let server = Server::start(config, Arc::new(backend.clone()))
+            .await
+            .unwrap();
+        Self { server, backend }
+    }
+
+    /// The secret, with more keywords behind it.
+    pub(crate) fn secret(&self, password: &str, more: &str) -> String {
+        let port = self.server.addr().port();
+        let string = format!(
+            "DRIVER={{ODBC Driver 18 for SQL Server}};SERVER=tcp:127.0.0.1,{port};DATABASE=master;UID=reader;PWD={{{}}};{more}",
+            password.replace('}', "}}")
+        );
+        serde_json::json!({"connection_string": string, "ca_pem": self.server.ca_pem()}).to_string()
+    }
+
+    pub(crate) fn settings(&self) -> ConnectionSettings {
+        ConnectionSettings::parse(&self.secret(PASSWORD, "Encrypt=yes")).unwrap()
+    }
+
+    /// A session with these limits.
+    pub(crate) async fn session(&self, limits: &Limits) -> Result<Box<dyn Source>, ExtractError> {
+        TiberiusDriver::new()
+            .connect(&self.settings(), "AIG_Nav_DW", limits)
+            .await
+    }
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits::until(Instant::now() + Duration::from_secs(60))
+}
+
+/// A query without parameters.
+pub(crate) fn query(sql: &str) -> BoundQuery {
+    BoundQuery {
+        sql: sql.into(),
+        sha256: Sha256::of(sql),
+        parameters: vec![],
+    }
+}
+
+pub(crate) fn column(name: &str, sql_type: &str) -> Column {
+    Column::new(name, sql_type).unwrap()
+}
+
+/// The answer to the identity query.
+pub(crate) fn identity(can_write: bool) -> Script {
+    let text = |name: &str| column(name, "nvarchar(400)");
+    let mut columns = vec![
+        text("server"),
+        text("database"),
+        text("login"),
+        text("version"),
+        column("server_time", "datetime2(7)"),
+    ];
+    let mut row = vec![
+        Cell::text("NAV01"),
+        Cell::text("AIG_Nav_DW"),
+        Cell::text("reader"),
+        Cell::text("Microsoft SQL Server 2019 (RTM-CU27)\n\tCopyright"),
+        Cell::DateTime {
+            days: 739_006,
+            ticks: 252_000_000_001,
+        },
+    ];
+    for name in [
+        "isolation",
+        "can_insert",
+        "can_update",
+        "can_delete",
+        "can_alter",
+        "is_datawriter",
+        "is_owner",
+        "is_ddladmin",
+        "is_sysadmin",
+    ] {
+        columns.push(column(name, "int"));
+        row.push(Cell::Int(match name {
+            "isolation" => 2,
+            "can_update" => i64::from(can_write),
+            _ => 0,
+        }));
+    }
+    Script::rows(Rows::cells(columns, vec![row]))
+}

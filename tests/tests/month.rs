@@ -1,0 +1,124 @@
+//! The README's first command, and what it leaves on disk: every claim of the manifest is checked against the bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+use soxauto_domain::{IpeState, Receipt, RunState, Sha256};
+use soxauto_e2e::{month, python};
+use soxauto_evidence::envelope;
+
+/// Every file below `folder`, by its path relative to it.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_month_closes_and_its_evidence_holds() {
+    let out = tempfile::tempdir().unwrap();
+    let (code, result) = month(out.path(), &[]);
+    assert_eq!(
+        (code, &result["state"]),
+        (0, &Value::from("complete")),
+        "{result:#}"
+    );
+    let ipes = result["ipes"].as_array().unwrap();
+    assert_eq!(ipes.len(), 12);
+    for ipe in ipes {
+        assert_eq!(ipe["state"], "passed", "{ipe}");
+        assert!(ipe["rows"].as_u64().unwrap() > 0, "{ipe}");
+        assert_eq!(ipe["rows"], ipe["loaded_rows"], "{ipe}");
+        assert_eq!(ipe["checks"]["passed"], ipe["checks"]["total"], "{ipe}");
+    }
+
+    // The manifest is signed by the key that KMS gave out.
+    let pem = fs::read_to_string(out.path().join("evidence/signing-key.pem")).unwrap();
+    let manifest = fs::read(result["manifest"].as_str().unwrap()).unwrap();
+    let statement = envelope::verify(&manifest, &pem).unwrap();
+    assert_eq!(statement.predicate.state, RunState::Complete);
+    assert_eq!(statement.predicate.previous, None);
+
+    // Its subjects are the files of the folder, all of them and no others, byte for byte.
+    let mut on_disk = files(Path::new(result["evidence_dir"].as_str().unwrap()));
+    on_disk.retain(|name, _| !name.starts_with("manifest-"));
+    let claimed: BTreeMap<String, (u64, Sha256)> = statement
+        .subject
+        .iter()
+        .map(|s| (s.name.clone(), (s.annotations.size, s.digest.sha256)))
+        .collect();
+    let found: BTreeMap<String, (u64, Sha256)> = on_disk
+        .iter()
+        .map(|(name, bytes)| (name.clone(), (bytes.len() as u64, Sha256::of(bytes))))
+        .collect();
+    assert_eq!(claimed, found);
+
+    // Every receipt agrees with the plan and with the manifest at the four hops.
+    for ipe in &statement.predicate.ipes {
+        let name = format!("{}/attempt-{}/receipt.json", ipe.id, ipe.attempt.unwrap());
+        let receipt: Receipt = serde_json::from_slice(&on_disk[&name]).unwrap();
+        assert_eq!(receipt.plan_sha256, Sha256::of(&on_disk["plan.json"]));
+        assert_eq!(receipt.state, IpeState::Passed);
+        let counts = ipe.counts.unwrap();
+        assert_eq!(
+            [
+                counts.source,
+                counts.decoded,
+                counts.parquet,
+                counts.warehouse.unwrap()
+            ],
+            [
+                receipt.counts.source,
+                receipt.counts.decoded,
+                receipt.counts.parquet,
+                receipt.counts.parquet
+            ]
+        );
+        assert!(
+            receipt.source.server_time.starts_with("20") && !receipt.source.can_write,
+            "{:?}",
+            receipt.source
+        );
+    }
+
+    // The warehouse's file opens without us, and its views show the published rows.
+    let script = "import duckdb, json, sys
+con = duckdb.connect(sys.argv[1], read_only=True)
+print(json.dumps({t: con.execute(f'select count(*) from reconciliation.{t}').fetchone()[0] for (t,) in con.execute(
+    \"select table_name from information_schema.tables where table_schema = 'reconciliation' and table_name like '%\\\\_current' escape '\\\\'\").fetchall()}))";
+    let output = python()
+        .args(["-c", script, result["warehouse"].as_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let views: BTreeMap<String, u64> = serde_json::from_slice(&output.stdout).unwrap();
+    let published: u64 = views.values().sum();
+    assert_eq!(views.len(), 12, "{views:?}");
+    assert_eq!(
+        published,
+        ipes.iter()
+            .map(|ipe| ipe["rows"].as_u64().unwrap())
+            .sum::<u64>()
+    );
+}
