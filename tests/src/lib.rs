@@ -178,7 +178,9 @@ pub fn python() -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut environments: Vec<PathBuf> = std::fs::read_dir(root.join(".soxauto/cache"))
         .unwrap()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin/python")))
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python-"))
+        .map(|entry| entry.path().join("bin/python"))
         .filter(|python| python.is_file())
         .collect();
     environments.sort_by_key(|python| std::fs::metadata(python).and_then(|m| m.modified()).ok());

@@ -34,7 +34,7 @@ pub(crate) enum LocalCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
     /// Ledger rows of the NAV sample.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(2_000..=50_000_000))]
     rows: u64,
     /// Seed of the NAV sample: the same seed gives the same rows.
     #[arg(long, default_value_t = 1)]

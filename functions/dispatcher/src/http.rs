@@ -106,6 +106,7 @@ async fn run_status(context: &Context, id: &str) -> Result<RunStatus, Dispatcher
     let facts = context.reader.facts(&run).await?.ok_or_else(not_found)?;
     let past_deadline = context.clock.now() >= facts.plan.deadline;
     Ok(RunStatus {
+        // Not by the extractions alone: what is not in the warehouse is not complete.
         state: facts.state(past_deadline),
         created_at: facts.plan.created_at,
         deadline: facts.plan.deadline,

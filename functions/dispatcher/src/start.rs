@@ -141,9 +141,7 @@ async fn find_or_plan(
         None => RunId::new(catalog.control_id.clone(), cutoff, 1),
         Some(run) => {
             if let Some(plan) = context.reader.plan(run).await? {
-                let same_event = plan.document.trigger.id == request.trigger.id
-                    && plan.document.trigger.source == request.trigger.source;
-                if !request.supersede || same_event {
+                if !request.supersede || is_same_event(&plan, request) {
                     return follow(plan, request, wanted);
                 }
                 run.next()
@@ -184,9 +182,15 @@ async fn find_or_plan(
     }
 }
 
-/// An existing plan answers the request if it holds the same IPEs.
+fn is_same_event(plan: &Stored<Plan>, request: &StartRequest) -> bool {
+    plan.document.trigger.id == request.trigger.id
+        && plan.document.trigger.source == request.trigger.source
+}
+
+/// An existing plan answers the request if the same event made it, or if it holds the same IPEs.
 ///
-/// The schedule names none: for it, any run of the month is the month's run.
+/// The schedule names none: for it, any run that holds them all is the month's run. A run of only some is not, or the
+/// others would be missing without a word.
 fn follow(
     plan: Stored<Plan>,
     request: &StartRequest,
@@ -198,7 +202,11 @@ fn follow(
         .iter()
         .map(|ipe| &ipe.id)
         .eq(wanted.iter());
-    if same || (request.trigger.source == TriggerSource::Schedule && request.ipes.is_none()) {
+    let holds_all = wanted.iter().all(|id| plan.document.ipe(id).is_some());
+    let scheduled = request.trigger.source == TriggerSource::Schedule;
+    // Who names none means all of the catalog, which may have grown since the event was first delivered.
+    let answered = is_same_event(&plan, request) || (scheduled && holds_all);
+    if same || (request.ipes.is_none() && answered) {
         return Ok((plan, false));
     }
     let ipes: Vec<&str> = plan

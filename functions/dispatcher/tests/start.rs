@@ -184,6 +184,28 @@ async fn a_second_run_is_started_on_purpose_only() {
 }
 
 #[tokio::test]
+async fn a_run_of_some_ipes_is_not_taken_for_the_month() {
+    let world = World::new();
+    let part = json!({"ipes": ["IPE_07"], "cutoff_date": "2024-05-01"});
+    handle(&world.context(), part.clone(), "r-1").await.unwrap();
+    // The schedule wants them all: eleven would be missing without a word.
+    let conflict = handle(&world.context(), schedule("e-1"), "r-2")
+        .await
+        .unwrap_err();
+    assert_eq!(conflict.code().as_str(), "RUN_CONFLICT");
+    // A run that holds them all is the month's run, whoever started it.
+    let all = json!({"cutoff_date": "2024-05-01", "supersede": true});
+    let second = handle(&world.context(), all, "r-3").await.unwrap();
+    let followed = handle(&world.context(), schedule("e-1"), "r-4")
+        .await
+        .unwrap();
+    assert_eq!(
+        (&followed["run_id"], &followed["created"]),
+        (&second["run_id"], &json!(false))
+    );
+}
+
+#[tokio::test]
 async fn the_function_url_answers_with_a_status() {
     let world = World::new();
     let request = |method: &str, path: &str, body: &str| {

@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use soxauto_cloud::lake::{ETag, LakeError};
-use soxauto_domain::{ControlId, Sha256, layout::state, manifest::ManifestLink};
-use soxauto_evidence::ChainHead;
+use soxauto_domain::{
+    ControlId, Sha256,
+    layout::{Object, state},
+    manifest::ManifestLink,
+};
+use soxauto_evidence::{ChainHead, EnvelopeError, envelope};
 
 use crate::{context::Context, error::FinalizerError};
 
@@ -36,13 +40,10 @@ pub async fn head(
                 object.etag,
             ),
             Err(e) if e.is_not_found() => {
+                let head = found_in_evidence(context, control).await?;
                 match context
                     .state
-                    .create(
-                        &key,
-                        Bytes::from(serde_json::to_vec(&ChainHead::default())?),
-                        JSON,
-                    )
+                    .create(&key, Bytes::from(serde_json::to_vec(&head)?), JSON)
                     .await
                 {
                     Ok(_) | Err(LakeError::AlreadyExists(_)) => continue,
@@ -56,6 +57,44 @@ pub async fn head(
         };
         finish(context, control, &head, &etag, &reserved).await?;
     }
+}
+
+/// The head by the manifests themselves: the one that no other names. Before the first manifest there is none; a state
+/// bucket that was lost must not make a second chain begin beside the first.
+async fn found_in_evidence(
+    context: &Context,
+    control: &ControlId,
+) -> Result<ChainHead, FinalizerError> {
+    let layout = context.reader.layout();
+    let mut links = Vec::new();
+    let mut named = Vec::new();
+    for run in context.reader.runs(control).await? {
+        let prefix = format!("{}manifest-", layout.run_folder(&run));
+        for listed in context.evidence.list(&prefix).await? {
+            let Some(Object::Manifest(run_id, revision)) = layout.parse(&listed.key) else {
+                continue;
+            };
+            let bytes = context.evidence.get(&listed.key).await?.bytes;
+            named.extend(envelope::read(&bytes)?.predicate.previous.map(|p| p.sha256));
+            links.push(ManifestLink {
+                run_id,
+                revision,
+                sha256: Sha256::of(&bytes),
+            });
+        }
+    }
+    links.retain(|link| !named.contains(&link.sha256));
+    if links.len() > 1 {
+        let message = format!(
+            "{control} has {} manifests that no other names, and no head",
+            links.len()
+        );
+        return Err(EnvelopeError::Form(message).into());
+    }
+    Ok(ChainHead {
+        head: links.pop(),
+        reserved: None,
+    })
 }
 
 /// Puts a signed manifest behind the head. `Ok(false)` when the head moved meanwhile: the manifest must be made anew.
@@ -130,11 +169,9 @@ async fn finish(
     let staged: Staged = serde_json::from_slice(&object.bytes)?;
     let layout = context.reader.layout();
     if Sha256::of(&staged.envelope) != link.sha256 {
-        return Err(FinalizerError::Envelope(
-            soxauto_evidence::EnvelopeError::Form(format!(
-                "{staged_key} is not what the head reserved"
-            )),
-        ));
+        return Err(FinalizerError::Envelope(EnvelopeError::Form(format!(
+            "{staged_key} is not what the head reserved"
+        ))));
     }
     context
         .evidence

@@ -2,18 +2,21 @@
 
 use std::time::Instant;
 
-use soxauto_cloud::telemetry::events;
+use bytes::Bytes;
+use soxauto_cloud::{lake::LakeError, telemetry::events};
 use soxauto_domain::{
     RunState, Sha256,
     facts::RunFacts,
-    layout::state,
+    layout::{Object, state},
     manifest::{ManifestLink, Statement},
+    message::PlanPointer,
     plan::Software,
 };
 use soxauto_evidence::{
     Unsigned, envelope, report,
     statement::{self, Closing},
 };
+use soxauto_runs::OpenRun;
 
 use crate::{
     chain::{self, Staged},
@@ -48,7 +51,10 @@ pub async fn close(
     }
     let (link, is_new) = manifest(context, facts, closing).await?;
     publish::publish(context, facts, &link, state, deadline).await?;
-    if is_new {
+    let marker = state::open_run(&facts.plan.run_id);
+    // An earlier call may have died between manifest and event: its marker is still there, and the alarm must not be
+    // lost. Told twice is better than not told.
+    if is_new || exists(context, &marker).await? {
         context.telemetry.emit(&events::RunFinalized {
             run_id: &facts.plan.run_id,
             state,
@@ -61,16 +67,47 @@ pub async fn close(
         });
     }
     // Last of all: as long as the marker is there, the sweep looks at the run.
-    match context
-        .state
-        .delete(&state::open_run(&facts.plan.run_id))
-        .await
-    {
+    match context.state.delete(&marker).await {
         Ok(()) => {}
         Err(e) if e.is_not_found() => {}
         Err(e) => return Err(e.into()),
     }
     Ok(state)
+}
+
+/// Makes the sweep look at the run; one that is marked already stays as it is.
+///
+/// # Errors
+/// [`FinalizerError`] when the bucket does not answer.
+pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerError> {
+    let run_id = &facts.plan.run_id;
+    let marker = OpenRun {
+        run_id: run_id.clone(),
+        plan: PlanPointer {
+            key: context.reader.layout().plan(run_id),
+            sha256: facts.plan_sha256,
+        },
+        deadline: facts.plan.deadline,
+        // Nothing is left for the dispatcher to send.
+        dispatched_at: Some(context.clock.now()),
+    };
+    let bytes = Bytes::from(serde_json::to_vec(&marker)?);
+    match context
+        .state
+        .create(&state::open_run(run_id), bytes, "application/json")
+        .await
+    {
+        Ok(_) | Err(LakeError::AlreadyExists(_)) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn exists(context: &Context, key: &str) -> Result<bool, FinalizerError> {
+    match context.state.head(key).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.is_not_found() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// The manifest that says what is known: the last one if it says so already, or a new revision.
@@ -80,10 +117,15 @@ async fn manifest(
     mut closing: Closing,
 ) -> Result<(ManifestLink, bool), FinalizerError> {
     let run = &facts.plan.run_id;
+    let mut facts = facts.clone();
     loop {
-        // Finishing a reservation may write this run's own manifest: only then is the last revision known.
+        // Finishing a reservation may write this run's own manifest, and another run's finalizer may have done so since
+        // the facts were read: only now is the last revision known. What is written later moves the head, and then this
+        // manifest is made anew.
         let (head, etag) = chain::head(context, run.control()).await?;
-        if let Some((link, last)) = last(context, facts, head.head.as_ref()).await? {
+        refresh(context, &mut facts).await?;
+        let facts = &facts;
+        if let Some((link, last)) = last(context, facts).await? {
             if statement::same_content(&last.predicate, &statement::predicate(facts, &closing)) {
                 return Ok((link, false));
             }
@@ -131,18 +173,35 @@ async fn manifest(
     }
 }
 
-/// The run's last manifest: the listing's, or the chain's head if that is newer than the listing.
+/// Lists the run's manifests and reports anew.
+async fn refresh(context: &Context, facts: &mut RunFacts) -> Result<(), FinalizerError> {
+    let layout = context.reader.layout();
+    let folder = layout.run_folder(&facts.plan.run_id);
+    for kind in ["manifest-", "report-"] {
+        for object in context.evidence.list(&format!("{folder}{kind}")).await? {
+            match (layout.parse(&object.key), object.key.strip_prefix(&folder)) {
+                (Some(Object::Manifest(_, revision)), _) => facts.manifests.push(revision),
+                (Some(Object::Report(..)), Some(name)) => {
+                    facts.objects.push((name.to_owned(), object.size));
+                }
+                _ => {}
+            }
+        }
+    }
+    facts.manifests.sort_unstable();
+    facts.manifests.dedup();
+    facts.objects.sort();
+    facts.objects.dedup();
+    Ok(())
+}
+
+/// The run's last manifest.
 async fn last(
     context: &Context,
     facts: &RunFacts,
-    head: Option<&ManifestLink>,
 ) -> Result<Option<(ManifestLink, Statement)>, FinalizerError> {
     let run = &facts.plan.run_id;
-    let listed = facts.manifests.last().copied();
-    let in_chain = head
-        .filter(|link| link.run_id == *run)
-        .map(|link| link.revision);
-    let Some(revision) = listed.max(in_chain) else {
+    let Some(revision) = facts.manifests.last().copied() else {
         return Ok(None);
     };
     let object = context

@@ -47,6 +47,14 @@ pub enum FinalizerError {
         /// The difference.
         message: String,
     },
+    /// The attempt's folder is not what its receipt says; nothing was loaded.
+    #[error("{ipe}: {message}")]
+    Files {
+        /// The IPE.
+        ipe: IpeId,
+        /// The difference.
+        message: String,
+    },
     /// The warehouse answered without the figures that were asked for.
     #[error("{ipe}: the warehouse's answer has no {missing}")]
     Answer {
@@ -89,6 +97,7 @@ impl FinalizerError {
             Self::Lease(e) => e.code(),
             Self::Load { source, .. } | Self::Publish { source, .. } => source.code(),
             Self::TieOut { .. } => Code::TieOutFailed,
+            Self::Files { .. } => Code::EvidenceInvalid,
             Self::Answer { .. } => Code::WarehouseFailed,
             Self::Signer(e) => e.code(),
             Self::Envelope(_) => Code::EvidenceInvalid,
@@ -96,6 +105,14 @@ impl FinalizerError {
             Self::Report(_) | Self::Json(_) | Self::Clock(_) => Code::Internal,
             Self::Deadline => Code::DeadlineNear,
         }
+    }
+}
+
+impl FinalizerError {
+    /// Whether the load of an IPE is refused until somebody acts: trying again changes nothing.
+    #[must_use]
+    pub fn is_refused_load(&self) -> bool {
+        matches!(self, Self::TieOut { .. } | Self::Files { .. })
     }
 }
 

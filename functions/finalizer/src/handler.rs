@@ -14,7 +14,8 @@ use crate::{
     context::Context,
     error::FinalizerError,
     event::{Event, Notification},
-    run, sweep,
+    run::{self, IfHeld},
+    sweep,
 };
 
 /// Handles one invocation.
@@ -47,7 +48,7 @@ async fn receipts(context: &Context, notifications: &[Notification], deadline: I
     let runs: std::collections::BTreeSet<&RunId> =
         notifications.iter().flat_map(|n| &n.runs).collect();
     for run in runs {
-        if let Err(error) = run::advance(context, run, deadline)
+        if let Err(error) = run::advance(context, run, IfHeld::Wait, deadline)
             .instrument(tracing::info_span!("run", run = %run))
             .await
         {

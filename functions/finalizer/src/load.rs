@@ -25,6 +25,8 @@ const PARALLEL: usize = 4;
 const BATCH: usize = 30;
 /// What a failed tie-out says first.
 const TIE_OUT: &str = "tie-out failed";
+/// What Redshift says first of a text that is no integer.
+const CAST_FAILED: &str = "Invalid digit";
 const JSON: &str = "application/json";
 
 /// One IPE that waits for its load.
@@ -42,7 +44,45 @@ pub async fn load_missing(
     facts: &RunFacts,
     deadline: Instant,
 ) -> Result<(), FinalizerError> {
-    let pending: Vec<Pending<'_>> = facts
+    let pending = pending(facts);
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let schema = &facts.plan.control.warehouse_schema;
+    prepare(context, schema, &pending, deadline).await?;
+    let outcomes: Vec<Result<(), FinalizerError>> = stream::iter(&pending)
+        .map(|one| async move {
+            refuse_other_files(context, facts, one)?;
+            load(context, schema, one, deadline).await
+        })
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await;
+    let mut told = Ok(());
+    for outcome in outcomes {
+        if let Err(error) = outcome {
+            tracing::error!(code = error.code().as_str(), "{error}");
+            // An error that may pass counts more than one that will not: it decides whether the run is looked at again.
+            if told
+                .as_ref()
+                .err()
+                .is_none_or(FinalizerError::is_refused_load)
+            {
+                told = Err(error);
+            }
+        }
+    }
+    told
+}
+
+/// Whether an IPE passed and has no load record.
+#[must_use]
+pub fn is_missing(facts: &RunFacts) -> bool {
+    !pending(facts).is_empty()
+}
+
+fn pending(facts: &RunFacts) -> Vec<Pending<'_>> {
+    facts
         .plan
         .ipes
         .iter()
@@ -52,25 +92,7 @@ pub async fn load_missing(
             (receipt.state == IpeState::Passed && attempt.load.is_none())
                 .then_some(Pending { ipe, receipt })
         })
-        .collect();
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let schema = &facts.plan.control.warehouse_schema;
-    prepare(context, schema, &pending, deadline).await?;
-    let outcomes: Vec<Result<(), FinalizerError>> = stream::iter(&pending)
-        .map(|one| load(context, schema, one, deadline))
-        .buffer_unordered(PARALLEL)
         .collect()
-        .await;
-    let mut first = Ok(());
-    for outcome in outcomes {
-        if let Err(error) = outcome {
-            tracing::error!(code = error.code().as_str(), "{error}");
-            first = first.and(Err(error));
-        }
-    }
-    first
 }
 
 /// Makes schema, tables and views.
@@ -101,6 +123,38 @@ async fn prepare(
     Ok(())
 }
 
+/// Refuses an attempt whose folder lacks a file of its receipt or holds it with another size: what would be signed as
+/// its evidence is not what the worker wrote. (Equal sizes with other bytes are found by whoever verifies the manifest.)
+fn refuse_other_files(
+    context: &Context,
+    facts: &RunFacts,
+    pending: &Pending<'_>,
+) -> Result<(), FinalizerError> {
+    let Pending { ipe, receipt } = pending;
+    let layout = context.reader.layout();
+    let folder = layout.run_folder(&receipt.run_id);
+    let attempt = Attempt {
+        run_id: receipt.run_id.clone(),
+        ipe_id: receipt.ipe_id.clone(),
+        number: receipt.attempt,
+    };
+    for file in &receipt.files {
+        let key = layout.file(&attempt, &file.path);
+        let name = key.strip_prefix(&folder).unwrap_or(&key);
+        let found = facts.objects.iter().find(|(object, _)| object == name);
+        let difference = match found {
+            Some((_, size)) if *size == file.size => continue,
+            Some((_, size)) => format!("has {size} bytes, not the receipt's {}", file.size),
+            None => "is in the receipt and not in the bucket".to_owned(),
+        };
+        return Err(FinalizerError::Files {
+            ipe: ipe.id.clone(),
+            message: format!("{name} {difference}"),
+        });
+    }
+    Ok(())
+}
+
 async fn load(
     context: &Context,
     schema: &str,
@@ -118,7 +172,10 @@ async fn load(
         number: receipt.attempt,
     };
     let target = sql::table(schema, &ipe.table);
-    let mut statements = vec![sql::delete_run(&target, &receipt.run_id)];
+    let mut statements = vec![
+        sql::lock(&target),
+        sql::delete_run(&target, &receipt.run_id),
+    ];
     if let Some(url) = copy_manifest(context, receipt, &attempt).await? {
         statements.push(sql::copy(
             &target,
@@ -126,6 +183,7 @@ async fn load(
             context.settings.copy_role.as_deref(),
         ));
     }
+    let assertion = statements.len();
     statements.push(sql::assert_tie_out(&target, ipe, receipt));
     statements.push(sql::select_totals(
         &target,
@@ -136,7 +194,11 @@ async fn load(
     let started = Instant::now();
     let result = match transaction(context, &statements, deadline).await {
         Ok(result) => result,
-        Err(WarehouseError::Statement { message, .. }) if message.contains(TIE_OUT) => {
+        // Redshift may shorten the message to that of the cast; then the place says what failed.
+        Err(WarehouseError::Statement { index, message, .. })
+            if message.contains(TIE_OUT)
+                || (index == Some(assertion) && message.contains(CAST_FAILED)) =>
+        {
             return Err(FinalizerError::TieOut {
                 ipe: ipe.id.clone(),
                 message,
@@ -285,7 +347,9 @@ pub(crate) async fn transaction(
     }
 }
 
-/// Two transactions that touch the same table may not be serialisable (Redshift error 1023); the loser tries again.
+/// Two transactions that touch the same table may not be serialisable (Redshift error 1023); the loser tries again. The
+/// figures of a failed tie-out may hold any number, so it is told apart first.
 fn is_conflict(error: &WarehouseError) -> bool {
-    matches!(error, WarehouseError::Statement { message, .. } if message.contains("1023") || message.to_ascii_lowercase().contains("conflict"))
+    matches!(error, WarehouseError::Statement { message, .. }
+        if !message.contains(TIE_OUT) && (message.contains("1023") || message.to_ascii_lowercase().contains("conflict")))
 }

@@ -7,16 +7,29 @@ use soxauto_domain::{RunId, RunState, layout::state};
 
 use crate::{close, context::Context, error::FinalizerError, load};
 
-/// Does what the run still misses; returns its state.
+/// What to do about a run that another finalizer is working on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfHeld {
+    /// Wait: the other one may have looked before this call's receipt was there.
+    Wait,
+    /// Leave it to the other one: the next sweep looks again.
+    Skip,
+}
+
+/// Does what the run still misses; returns its state, or `None` for a folder without a plan and for a run that was
+/// skipped.
 ///
 /// # Errors
 /// [`FinalizerError`]; what was done stays done, and the next call continues.
 pub async fn advance(
     context: &Context,
     run: &RunId,
+    if_held: IfHeld,
     deadline: Instant,
 ) -> Result<Option<RunState>, FinalizerError> {
-    let mut lease = acquire(context, run, deadline).await?;
+    let Some(mut lease) = acquire(context, run, if_held, deadline).await? else {
+        return Ok(None);
+    };
     let outcome = alive(context, &mut lease, advance_alone(context, run, deadline)).await;
     if let Err(e) = lease.release().await {
         // It ends by itself.
@@ -35,41 +48,57 @@ async fn advance_alone(
         return Ok(None);
     };
     let past_deadline = context.clock.now() >= facts.plan.deadline;
+    // A replay gives a closed run something to do: from then on the sweep has to look at it again.
+    if !facts.manifests.is_empty() && load::is_missing(&facts) {
+        close::mark(context, &facts).await?;
+    }
     let loaded = load::load_missing(context, &facts, deadline).await;
     let facts = match context.reader.facts(run).await? {
         Some(facts) => facts,
         None => return Ok(None),
     };
     match loaded {
-        Ok(()) => {}
-        // At its deadline the run is closed with what is there, and the manifest says what is missing.
+        Ok(()) => close::close(context, &facts, past_deadline, deadline)
+            .await
+            .map(Some),
+        // At its deadline the run is closed with what is there, and the manifest says what is missing. The load is not
+        // forgotten: the message comes again, and so does the sweep, unless trying again changes nothing.
         Err(e) if past_deadline => {
-            tracing::error!(code = e.code().as_str(), "closed without a load: {e}")
+            tracing::error!(code = e.code().as_str(), "closed without a load: {e}");
+            close::close(context, &facts, past_deadline, deadline).await?;
+            if !e.is_refused_load() {
+                close::mark(context, &facts).await?;
+            }
+            Err(e)
         }
-        Err(e) => return Err(e),
+        Err(e) => Err(e),
     }
-    close::close(context, &facts, past_deadline, deadline)
-        .await
-        .map(Some)
 }
 
-/// Waits for the lease: the rival that holds it may have looked before this call's receipt was there.
 async fn acquire(
     context: &Context,
     run: &RunId,
+    if_held: IfHeld,
     deadline: Instant,
-) -> Result<Lease, FinalizerError> {
+) -> Result<Option<Lease>, FinalizerError> {
     let owner = format!("finalizer/{}", context.clock.now());
+    let key = state::run_lease(run);
     loop {
-        match context
+        let held = match context
             .leases
-            .acquire(&state::run_lease(run), &owner, context.timing.lease)
+            .acquire(&key, &owner, context.timing.lease)
             .await
         {
-            Err(LeaseError::Held { .. }) if Instant::now() + context.timing.wait < deadline => {
-                tokio::time::sleep(context.timing.wait).await
+            Ok(lease) => return Ok(Some(lease)),
+            Err(held @ LeaseError::Held { .. }) => held,
+            Err(e) => return Err(e.into()),
+        };
+        match if_held {
+            IfHeld::Skip => return Ok(None),
+            IfHeld::Wait if Instant::now() + context.timing.wait >= deadline => {
+                return Err(held.into());
             }
-            other => return Ok(other?),
+            IfHeld::Wait => tokio::time::sleep(context.timing.wait).await,
         }
     }
 }

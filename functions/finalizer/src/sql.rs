@@ -4,7 +4,7 @@
 //! given is quoted here and nowhere else.
 
 use soxauto_domain::{
-    PlannedIpe, Receipt, RunId,
+    PlannedIpe, Receipt, RunId, SqlType,
     catalog::{Total, TotalFunction},
     plan::ColumnContract,
     receipt::ControlTotal,
@@ -85,6 +85,15 @@ fn column(contract: &ColumnContract) -> String {
     )
 }
 
+/// Makes concurrent loads of a table wait for each other.
+///
+/// The COPY of a finalizer that died may still be running. Under snapshot isolation the next one's DELETE would not see
+/// its rows, and both would commit.
+#[must_use]
+pub fn lock(target: &str) -> String {
+    format!("LOCK {target}")
+}
+
 /// Takes away what an earlier try of this run has loaded.
 #[must_use]
 pub fn delete_run(target: &str, run: &RunId) -> String {
@@ -152,10 +161,12 @@ fn condition(ipe: &PlannedIpe, total: &ControlTotal) -> String {
         // Not a column of the contract: no value can be equal.
         None => return "1 = 0".to_owned(),
     };
-    format!(
-        "{aggregate} = CAST({} AS {sql_type})",
-        text(&expected.replace('T', " "))
-    )
+    let mut expected = expected.replace('T', " ");
+    if contract.is_some_and(|c| matches!(c.sql_type, SqlType::DateTimeOffset(_))) {
+        // The receipt's instants are in UTC; without saying so the session's zone would be taken.
+        expected.push_str("+00");
+    }
+    format!("{aggregate} = CAST({} AS {sql_type})", text(&expected))
 }
 
 fn aggregate(function: TotalFunction, column: &str) -> String {
@@ -184,7 +195,8 @@ pub fn select_totals(target: &str, totals: &[Total], run: &RunId) -> String {
     )
 }
 
-/// Replaces the run's row in the table of runs.
+/// Replaces the run's row in the table of runs, unless a later revision is published already: a transaction that a dead
+/// finalizer left in the warehouse's queue may run late, and must not take back what was published since.
 #[must_use]
 pub fn publish(
     schema: &str,
@@ -197,10 +209,11 @@ pub fn publish(
     let runs = table(schema, RUNS_TABLE);
     let id = text(&run.to_string());
     vec![
-        format!("DELETE FROM {runs} WHERE run_id = {id}"),
+        format!("DELETE FROM {runs} WHERE run_id = {id} AND revision <= {revision}"),
         format!(
-            "INSERT INTO {runs} (control_id, cutoff_date, run_id, run_number, revision, state, manifest_sha256, published_at) VALUES \
-             ({}, CAST({} AS DATE), {id}, {}, {revision}, {}, {}, CAST({} AS TIMESTAMP))",
+            "INSERT INTO {runs} (control_id, cutoff_date, run_id, run_number, revision, state, manifest_sha256, published_at) \
+             SELECT {}, CAST({} AS DATE), {id}, {}, {revision}, {}, {}, CAST({} AS TIMESTAMP) \
+             WHERE NOT EXISTS (SELECT 1 FROM {runs} WHERE run_id = {id} AND revision > {revision})",
             text(run.control().as_str()),
             text(&run.cutoff().to_string()),
             run.number(),
@@ -214,6 +227,77 @@ pub fn publish(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn totals_are_compared_in_a_type_that_holds_both_sides() {
+        let condition = |sql_type: &str, function, extracted: Option<&str>| {
+            let catalog = soxauto_catalog::load().unwrap();
+            let run: RunId = "C-PG-1/2024-05-01/r1".parse().unwrap();
+            let mut ipe = catalog.ipes[0].resolve(&run.cutoff().period()).unwrap();
+            ipe.columns[0].name = "x".into();
+            ipe.columns[0].sql_type = sql_type.parse().unwrap();
+            let total = ControlTotal {
+                column: "x".into(),
+                function,
+                source_before: None,
+                source_after: None,
+                extracted: extracted.map(str::to_owned),
+            };
+            super::condition(&ipe, &total)
+        };
+        for (sql_type, function, extracted, expected) in [
+            (
+                "bigint",
+                TotalFunction::Sum,
+                Some("9223372036854775808"),
+                "SUM(\"x\") = CAST('9223372036854775808' AS DECIMAL(38,0))",
+            ),
+            (
+                "decimal(19,2)",
+                TotalFunction::Sum,
+                Some("-0.05"),
+                "SUM(\"x\") = CAST('-0.05' AS DECIMAL(38,2))",
+            ),
+            (
+                "smallmoney",
+                TotalFunction::Min,
+                Some("1.0000"),
+                "MIN(\"x\") = CAST('1.0000' AS DECIMAL(38,4))",
+            ),
+            (
+                "date",
+                TotalFunction::Max,
+                Some("2024-04-30"),
+                "MAX(\"x\") = CAST('2024-04-30' AS DATE)",
+            ),
+            (
+                "datetime",
+                TotalFunction::Max,
+                Some("2024-04-30T23:59:59.996667"),
+                "MAX(\"x\") = CAST('2024-04-30 23:59:59.996667' AS TIMESTAMP)",
+            ),
+            // Without its zone the text would be read in the session's.
+            (
+                "datetimeoffset(7)",
+                TotalFunction::Max,
+                Some("2024-04-30T23:59:59.5"),
+                "MAX(\"x\") = CAST('2024-04-30 23:59:59.5+00' AS TIMESTAMPTZ)",
+            ),
+            ("int", TotalFunction::Sum, None, "SUM(\"x\") IS NULL"),
+        ] {
+            assert_eq!(condition(sql_type, function, extracted), expected);
+        }
+    }
+
+    #[test]
+    fn a_late_publication_does_not_take_back_a_later_one() {
+        let run: RunId = "C-PG-1/2024-05-01/r1".parse().unwrap();
+        let statements = publish("s", &run, 1, "incomplete", "00", "2024-05-01 07:00:00");
+        assert!(statements[0].ends_with("AND revision <= 1"));
+        assert!(
+            statements[1].contains("WHERE NOT EXISTS") && statements[1].ends_with("revision > 1)")
+        );
+    }
 
     #[test]
     fn names_and_texts_are_quoted() {

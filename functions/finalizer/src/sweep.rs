@@ -1,14 +1,21 @@
 //! The sweep: every open run is looked at, runs past their deadline are closed, and a month without a run is noticed.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 use soxauto_cloud::telemetry::events;
-use soxauto_domain::{Cutoff, layout::state};
+use soxauto_domain::{Cutoff, RunId, layout::state};
 use soxauto_runs::OpenRun;
 
-use crate::{context::Context, error::FinalizerError, run};
+use crate::{
+    context::Context,
+    error::FinalizerError,
+    run::{self, IfHeld},
+};
 
 /// Hours after the start of the month at which a month without a run is an alarm.
 const MISSING_AFTER_HOURS: i64 = 12;
@@ -20,11 +27,8 @@ const MISSING_AFTER_HOURS: i64 = 12;
 pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, FinalizerError> {
     let mut looked_at = Vec::new();
     let mut first = Ok(());
+    let mut marked = BTreeSet::new();
     for marker in context.state.list(state::OPEN_RUNS).await? {
-        if Instant::now() + Duration::from_secs(5) > deadline {
-            first = first.and(Err(FinalizerError::Deadline));
-            break;
-        }
         let open: OpenRun = match context.state.get(&marker.key).await {
             Ok(object) => match serde_json::from_slice(&object.bytes) {
                 Ok(open) => open,
@@ -41,17 +45,60 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
         if open.dispatched_at.is_none() {
             tracing::warn!(run = %open.run_id, "the dispatcher has not sent every message; its next try does");
         }
-        match run::advance(context, &open.run_id, deadline).await {
-            Ok(state) => looked_at.push(json!({"run_id": open.run_id, "state": state})),
-            Err(error) => {
-                let code = error.code();
-                tracing::error!(run = %open.run_id, code = code.as_str(), remedy = code.remedy(), "{error}");
-                first = first.and(Err(error));
-            }
-        }
+        first = first.and(look_at(context, &open.run_id, deadline, &mut looked_at).await);
+        marked.insert(open.run_id);
+    }
+    for run in unmarked(context, &marked).await? {
+        first = first.and(look_at(context, &run, deadline, &mut looked_at).await);
     }
     let missing = look_for_month(context).await?;
     first.map(|()| json!({"runs": looked_at, "month_missing": missing}))
+}
+
+async fn look_at(
+    context: &Context,
+    run: &RunId,
+    deadline: Instant,
+    looked_at: &mut Vec<Value>,
+) -> Result<(), FinalizerError> {
+    if Instant::now() + Duration::from_secs(5) > deadline {
+        return Err(FinalizerError::Deadline);
+    }
+    match run::advance(context, run, IfHeld::Skip, deadline).await {
+        Ok(state) => {
+            looked_at.push(json!({"run_id": run, "state": state}));
+            Ok(())
+        }
+        Err(error) => {
+            let code = error.code();
+            tracing::error!(run = %run, code = code.as_str(), remedy = code.remedy(), "{error}");
+            Err(error)
+        }
+    }
+}
+
+/// Runs that have neither marker nor manifest: their dispatcher died after the plan and was not tried again. Nobody else
+/// would ever say that they are incomplete.
+async fn unmarked(
+    context: &Context,
+    marked: &BTreeSet<RunId>,
+) -> Result<Vec<RunId>, FinalizerError> {
+    let mut found = Vec::new();
+    for run in context.reader.runs(&context.settings.control).await? {
+        if marked.contains(&run) {
+            continue;
+        }
+        let manifest = context.reader.layout().manifest(&run, 1);
+        match context.evidence.head(&manifest).await {
+            Ok(_) => {}
+            Err(e) if e.is_not_found() => {
+                tracing::warn!(run = %run, "the run has neither marker nor manifest");
+                found.push(run);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(found)
 }
 
 /// Whether the current month's run should be there and is not.

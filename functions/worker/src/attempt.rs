@@ -94,6 +94,22 @@ pub async fn commit(
     journal: &Journal,
     finished_at: Timestamp,
 ) -> Result<Receipt, WorkerError> {
+    let outcome = write(lake, layout, record, &mut extracted, journal, finished_at).await;
+    if outcome.is_err() {
+        // Dropped uploads are aborted in the background, and a function that has answered has none.
+        extracted.abort_uploads().await;
+    }
+    outcome
+}
+
+async fn write(
+    lake: &Arc<dyn Lake>,
+    layout: &Layout,
+    record: &AttemptRecord<'_>,
+    extracted: &mut Extracted,
+    journal: &Journal,
+    finished_at: Timestamp,
+) -> Result<Receipt, WorkerError> {
     let state = if extracted.passed() {
         IpeState::Passed
     } else {

@@ -79,7 +79,9 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             visibility: Duration::from_secs(120),
-            lease: Duration::from_secs(90),
+            // The message may be back three quarters of its visibility and a beat after the last renewal: the lease must
+            // have ended by then, or that delivery is wasted on waiting.
+            lease: Duration::from_secs(60),
             beat: Duration::from_secs(5),
             reserve: Duration::from_secs(20),
         }

@@ -74,7 +74,7 @@ async fn give_back(context: &Context, delivery: &Delivery, error: &WorkerError) 
 /// dead-letter queue and somebody looks; after the rival's lease when one is at work; else with growing distance.
 fn delay(error: &WorkerError, receive_count: u32, context: &Context) -> Duration {
     match (error.retry(), error.code()) {
-        (_, Code::LeaseHeld) => context.timing.visibility,
+        (_, Code::LeaseHeld) => behind_rival(context.timing.visibility, receive_count),
         (Retry::Fatal, _) => Duration::ZERO,
         (Retry::Here | Retry::Queue, _) => {
             Duration::from_secs(10) * 3u32.saturating_pow(receive_count.saturating_sub(1).min(4))
@@ -82,6 +82,26 @@ fn delay(error: &WorkerError, receive_count: u32, context: &Context) -> Duration
     }
 }
 
+/// A rival may work as long as a function may run: a second message for the same IPE (a start that was repeated) must not
+/// use up its deliveries meanwhile, and raise an alarm about work that goes well.
+fn behind_rival(visibility: Duration, receive_count: u32) -> Duration {
+    visibility * 2 * 3u32.saturating_pow(receive_count.saturating_sub(1).min(4))
+}
+
 fn now_ms(context: &Context) -> u64 {
     u64::try_from(context.clock.now().as_millisecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Timing;
+
+    #[test]
+    fn a_second_message_outlasts_the_longest_rival() {
+        let visibility = Timing::default().visibility;
+        let last_delivery: Duration = (1..3).map(|n| behind_rival(visibility, n)).sum();
+        // The worker's timeout in template.yaml.
+        assert!(last_delivery > Duration::from_secs(900));
+    }
 }

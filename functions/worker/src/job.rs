@@ -97,7 +97,14 @@ pub async fn run(
         )
         .await?;
     // Only under the lease is it certain that nobody else is about to commit.
-    let facts = context.reader.ipe(&job.run_id, &job.ipe_id).await?;
+    let facts = match context.reader.ipe(&job.run_id, &job.ipe_id).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            // The next delivery would find the IPE held by nobody at work, and be wasted.
+            release(lease).await;
+            return Err(error.into());
+        }
+    };
     if matches!(facts.state(), IpeState::Passed | IpeState::Rejected) {
         tracing::info!(run = %job.run_id, ipe = %job.ipe_id, "the IPE has its receipt already");
         release(lease).await;

@@ -10,7 +10,7 @@ use lambda_runtime::{Context as LambdaContext, LambdaEvent};
 use serde_json::json;
 use soxauto_cloud::{
     clock::{Clock, SystemClock},
-    lake::{Lake, MemoryLake},
+    lake::{Fault, FaultyLake, Lake, MemoryLake, Operation},
     lease::Leases,
     queue::{MemoryQueue, OutgoingMessage, Queue},
     secrets::{CachedSecret, MemorySecrets},
@@ -272,4 +272,115 @@ async fn a_secret_that_is_missing_is_a_failure_with_its_code_and_leaves_no_lease
     let failure: Failure = serde_json::from_slice(&record.bytes).unwrap();
     assert_eq!(failure.code.as_str(), "SECRET_UNAVAILABLE");
     assert!(world.state.list("leases/").await.unwrap().is_empty());
+}
+
+/// A source that answers after a while, and then that the login is refused.
+struct Slow(Duration);
+
+#[async_trait]
+impl Driver for Slow {
+    async fn connect(
+        &self,
+        _: &ConnectionSettings,
+        _: &str,
+        _: &Limits,
+    ) -> Result<Box<dyn Source>, ExtractError> {
+        tokio::time::sleep(self.0).await;
+        Err(ExtractError::Server {
+            during: "connect",
+            number: 18_456,
+            state: 1,
+            severity: 14,
+            line: 1,
+            message: "Login failed.".into(),
+        })
+    }
+}
+
+impl World {
+    /// A world in which the source is slow and everything else is fast.
+    fn slow(source: Duration) -> Self {
+        let mut world = Self::new();
+        let secrets = MemorySecrets::default();
+        secrets.put("source", "Server=localhost;User Id=reader;Password=x");
+        world.context.secret = CachedSecret::new(Arc::new(secrets), "source");
+        world.context.driver = Arc::new(Slow(source));
+        world.context.timing = Timing {
+            visibility: Duration::from_millis(400),
+            lease: Duration::from_millis(300),
+            beat: Duration::from_millis(50),
+            reserve: Duration::from_secs(1),
+        };
+        world
+    }
+}
+
+#[tokio::test]
+async fn while_the_worker_lives_its_message_stays_away_and_when_it_dies_it_comes_back() {
+    let world = World::slow(Duration::from_secs(30));
+    let sha256 = world.plan().await;
+    let key = state::ipe_lease(&RUN.parse().unwrap(), &"IPE_07".parse().unwrap());
+    {
+        let delivery = world.deliver(job(sha256));
+        tokio::pin!(delivery);
+        // Several times as long as visibility and lease last.
+        tokio::select! {
+            _ = &mut delivery => panic!("the source is slow"),
+            () = tokio::time::sleep(Duration::from_millis(1_500)) => {}
+        }
+        assert!(
+            world
+                .jobs
+                .receive(1, Duration::ZERO)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            world
+                .context
+                .leases
+                .acquire(&key, "rival", Duration::from_secs(1))
+                .await
+                .is_err()
+        );
+        // The worker dies here: its future is dropped.
+    }
+    let back = world
+        .jobs
+        .receive(1, Duration::from_millis(1_000))
+        .await
+        .unwrap();
+    assert_eq!(
+        back.len(),
+        1,
+        "the message is back soon after its last sign of life"
+    );
+    let lease = world
+        .context
+        .leases
+        .acquire(&key, "rival", Duration::from_secs(1))
+        .await;
+    assert!(lease.is_ok(), "and the lease has ended before it");
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_read_the_attempts_gives_its_lease_back() {
+    let mut world = World::new();
+    let sha256 = world.plan().await;
+    let lake = FaultyLake::new(world.evidence.clone());
+    lake.fail(Fault::new(Operation::List, 1));
+    world.context.reader = RunReader::new(Arc::new(lake), Layout::new("evidence"));
+    assert!(world.deliver(job(sha256)).await);
+    assert!(world.state.list("leases/").await.unwrap().is_empty());
+}
+
+#[test]
+fn a_killed_workers_lease_ends_before_its_message_is_back() {
+    let timing = Timing::default();
+    // Killed just before the visibility would have been extended, and just after the lease was renewed.
+    let back = timing.visibility - timing.visibility / 4 - timing.beat;
+    assert!(timing.lease + 2 * timing.beat < back);
+    // One slow answer of the bucket does not end it.
+    assert!(timing.lease >= 6 * timing.beat);
 }

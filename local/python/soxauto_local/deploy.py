@@ -61,6 +61,7 @@ class Aws:
         self.cloudformation = client("cloudformation")
         self.functions = client("lambda")
         self.secrets = client("secretsmanager")
+        self.keys = client("kms")
 
 
 def main() -> int:
@@ -105,6 +106,7 @@ def deploy(
     bucket = f"{stack}-artifacts"
     _make_bucket(aws, bucket)
     template = load_template(template_path)
+    emulator_gaps.leave_out(template)
     for name, function in _functions(template):
         code_uri = function["CodeUri"]
         if code_uri not in binaries:
@@ -138,13 +140,15 @@ def deploy(
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise DeployError(f"the stack {stack} ended as {status}", _reasons(aws, stack))
     outputs = _outputs(description)
-    emulator_gaps.close(aws.s3, aws.functions, template, parameters, outputs["EvidenceBucketName"])
+    emulator_gaps.close(aws.s3, aws.functions, stack, template, parameters, outputs["EvidenceBucketName"])
     return status, outputs
 
 
 def teardown(aws: Aws, stack: str, timeout: float, keep: str | None = None) -> None:
-    """Delete ``stack``, its buckets with all they hold (governance retention bypassed), and the artefacts."""
+    """Delete ``stack`` with all that its template retains: buckets with their objects (governance retention bypassed),
+    keys, the secret; and the artefacts."""
     description = _describe(aws, stack)
+    made = _made(aws, stack) if description is not None else []
     # By name: a stack that was rolled back no longer lists the buckets it retained.
     prefixes = tuple(f"{stack}-{role}" for role in ("artifacts", "evidence-", "state-"))
     buckets = [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
@@ -156,13 +160,36 @@ def teardown(aws: Aws, stack: str, timeout: float, keep: str | None = None) -> N
         final = _wait(aws, stack, timeout, gone_is_done=True)
         if final is not None and final["StackStatus"] != "DELETE_COMPLETE":
             raise DeployError(f"the stack {stack} ended as {final['StackStatus']}", _reasons(aws, stack))
-    # The template retains the buckets, as it must on AWS.
+    # The template retains these, as it must on AWS.
+    for kind, name in made:
+        _delete_retained(aws, kind, name)
     for bucket in buckets:
         try:
             aws.s3.delete_bucket(Bucket=bucket)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucket":
                 raise
+
+
+def _made(aws: Aws, stack: str) -> list[tuple[str, str]]:
+    """Type and physical id of what the stack has made."""
+    pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+    return [
+        (resource["ResourceType"], resource.get("PhysicalResourceId", ""))
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+    ]
+
+
+def _delete_retained(aws: Aws, kind: str, name: str) -> None:
+    try:
+        if kind == "AWS::KMS::Key":
+            aws.keys.schedule_key_deletion(KeyId=name, PendingWindowInDays=7)
+        elif kind == "AWS::SecretsManager::Secret":
+            aws.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NotFoundException", "ResourceNotFoundException", "KMSInvalidStateException"):
+            raise
 
 
 def package_binary(binary: Path) -> bytes:

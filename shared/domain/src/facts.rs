@@ -70,17 +70,19 @@ impl RunFacts {
         self.ipes.iter().find(|ipe| ipe.id == *id)
     }
 
-    /// State of the run by the extractions alone.
+    /// The state that the run has reached, as its manifest says it: what passed counts once the warehouse holds it.
     #[must_use]
     pub fn state(&self, past_deadline: bool) -> RunState {
-        RunState::of(self.ipes.iter().map(IpeFacts::state), past_deadline)
+        RunState::of(self.ipes.iter().map(IpeFacts::arrived), past_deadline)
     }
 }
 
 impl IpeFacts {
-    /// The attempt that counts: the first that passed, else the last that was rejected.
+    /// The attempt that counts: the first that passed and is loaded, else the first that passed, else the last that was
+    /// rejected.
     ///
-    /// Two attempts may both pass when a worker outlived its lease; taking the first keeps what was loaded already.
+    /// Two attempts may both pass when a worker outlived its lease, and their receipts may come in any order: what is
+    /// loaded stays what counts, so that a late receipt changes nothing.
     #[must_use]
     pub fn deciding(&self) -> Option<(&AttemptFacts, &Receipt)> {
         let receipts = || {
@@ -88,8 +90,10 @@ impl IpeFacts {
                 .iter()
                 .filter_map(|a| a.receipt.as_ref().map(|r| (a, &r.document)))
         };
-        receipts()
-            .find(|(_, r)| r.state == IpeState::Passed)
+        let passed = || receipts().filter(|(_, r)| r.state == IpeState::Passed);
+        passed()
+            .find(|(a, _)| a.load.is_some())
+            .or_else(|| passed().next())
             .or_else(|| receipts().rfind(|(_, r)| r.state == IpeState::Rejected))
     }
 
@@ -103,13 +107,22 @@ impl IpeFacts {
             .filter(|f| f.is_final)
     }
 
-    /// The IPE's state.
+    /// The state of the extraction.
     #[must_use]
     pub fn state(&self) -> IpeState {
         match self.deciding() {
             Some((_, receipt)) => receipt.state,
             None if self.final_failure().is_some() => IpeState::Failed,
             None => IpeState::Planned,
+        }
+    }
+
+    /// The state that counts for the run: passed only once the warehouse has proven it.
+    #[must_use]
+    pub fn arrived(&self) -> IpeState {
+        match (self.state(), self.deciding()) {
+            (IpeState::Passed, Some((attempt, _))) if attempt.load.is_none() => IpeState::Planned,
+            (state, _) => state,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use soxauto_domain::{
-    IpeState, RunState, Sha256,
+    IpeState, Sha256,
     facts::{IpeFacts, RunFacts},
     manifest::{
         HopCounts, ManifestIpe, ManifestLink, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement,
@@ -36,16 +36,10 @@ pub fn predicate(facts: &RunFacts, closing: &Closing) -> Predicate {
         .zip(&facts.ipes)
         .map(|(planned, ipe)| manifest_ipe(planned, ipe, &plan.control.warehouse_schema))
         .collect();
-    // What passed but is not loaded has not arrived: the run is not complete.
-    let states = plan
-        .ipes
-        .iter()
-        .zip(&facts.ipes)
-        .map(|(_, ipe)| closed_state(ipe));
     Predicate {
         run_id: plan.run_id.clone(),
         revision: closing.revision,
-        state: RunState::of(states, closing.past_deadline),
+        state: facts.state(closing.past_deadline),
         previous: closing.previous.clone(),
         supersedes: plan.supersedes.clone(),
         control: plan.control.clone(),
@@ -60,17 +54,8 @@ pub fn predicate(facts: &RunFacts, closing: &Closing) -> Predicate {
     }
 }
 
-/// The state that counts for closing a run: passed only once the warehouse has proven it.
-#[must_use]
-pub fn closed_state(ipe: &IpeFacts) -> IpeState {
-    match (ipe.state(), ipe.deciding()) {
-        (IpeState::Passed, Some((attempt, _))) if attempt.load.is_none() => IpeState::Planned,
-        (state, _) => state,
-    }
-}
-
 fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) -> ManifestIpe {
-    let state = closed_state(ipe);
+    let state = ipe.arrived();
     let deciding = ipe.deciding();
     let receipt = deciding.map(|(_, receipt)| receipt);
     let load = deciding
@@ -151,6 +136,7 @@ pub fn same_content(a: &Predicate, b: &Predicate) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use soxauto_domain::{
+        RunState,
         plan::{PlannedControl, Stage},
         start::{Trigger, TriggerSource},
     };

@@ -6,10 +6,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use soxauto_cloud::lake::Lake;
 use soxauto_domain::{
-    ControlId, IpeId, Plan, RunId, RunState, Sha256,
+    ControlId, Failure, IpeId, Plan, Receipt, RunId, RunState, Sha256,
     calendar::Cutoff,
     facts::{AttemptFacts, IpeFacts, RunFacts, Stored},
-    layout::{self, Layout, Object},
+    layout::{self, Attempt, Layout, Object},
+    load::LoadRecord,
 };
 
 use crate::error::RunsError;
@@ -115,8 +116,10 @@ impl RunReader {
     /// # Errors
     /// [`RunsError`] when the bucket does not answer or the object is no plan.
     pub async fn plan(&self, run: &RunId) -> Result<Option<Stored<Plan>>, RunsError> {
-        match self.stored::<Plan>(&self.layout.plan(run)).await {
-            Ok(plan) => Ok(Some(plan)),
+        let key = self.layout.plan(run);
+        match self.stored::<Plan>(&key).await {
+            Ok(plan) if plan.document.run_id == *run => Ok(Some(plan)),
+            Ok(plan) => Err(elsewhere(&key, &plan.document.run_id)),
             Err(RunsError::Lake(e)) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
         }
@@ -192,9 +195,9 @@ impl RunReader {
             let Some(Object::Attempt(attempt, path)) = self.layout.parse(key) else {
                 continue;
             };
-            let place = (attempt.ipe_id, attempt.number);
-            found.entry(place.clone()).or_insert(AttemptFacts {
-                number: place.1,
+            let place = (attempt.ipe_id.clone(), attempt.number);
+            found.entry(place).or_insert(AttemptFacts {
+                number: attempt.number,
                 receipt: None,
                 failure: None,
                 load: None,
@@ -203,12 +206,13 @@ impl RunReader {
                 path.as_str(),
                 layout::RECEIPT | layout::FAILURE | layout::LOAD
             ) {
-                records.push((place, path, key.as_str()));
+                records.push((attempt, path, key.as_str()));
             }
         }
         let read: Vec<_> = stream::iter(records)
-            .map(|(place, path, key)| async move {
-                Ok::<_, RunsError>((place, self.record(&path, key).await?))
+            .map(|(attempt, path, key)| async move {
+                let record = self.record(&attempt, &path, key).await?;
+                Ok::<_, RunsError>(((attempt.ipe_id, attempt.number), record))
             })
             .buffer_unordered(PARALLEL)
             .try_collect()
@@ -230,12 +234,36 @@ impl RunReader {
         Ok(grouped)
     }
 
-    async fn record(&self, path: &str, key: &str) -> Result<Record, RunsError> {
-        Ok(match path {
-            layout::RECEIPT => Record::Receipt(Box::new(self.stored(key).await?)),
-            layout::FAILURE => Record::Failure(Box::new(self.stored(key).await?)),
-            _ => Record::Load(Box::new(self.stored(key).await?)),
-        })
+    /// Reads a record, and believes it only where it belongs: what is loaded and published follows what it says.
+    async fn record(&self, attempt: &Attempt, path: &str, key: &str) -> Result<Record, RunsError> {
+        let (record, says) = match path {
+            layout::RECEIPT => {
+                let found: Stored<Receipt> = self.stored(key).await?;
+                let d = &found.document;
+                let says = place(&d.run_id, &d.ipe_id, d.attempt);
+                (Record::Receipt(Box::new(found)), says)
+            }
+            layout::FAILURE => {
+                let found: Stored<Failure> = self.stored(key).await?;
+                let d = &found.document;
+                let says = place(&d.run_id, &d.ipe_id, d.attempt);
+                (Record::Failure(Box::new(found)), says)
+            }
+            _ => {
+                let found: Stored<LoadRecord> = self.stored(key).await?;
+                let d = &found.document;
+                let says = place(&d.run_id, &d.ipe_id, d.attempt);
+                (Record::Load(Box::new(found)), says)
+            }
+        };
+        if says == *attempt {
+            Ok(record)
+        } else {
+            Err(elsewhere(
+                key,
+                format!("{}/{}/attempt-{}", says.run_id, says.ipe_id, says.number),
+            ))
+        }
     }
 
     /// A JSON document with the digest and size of its bytes.
@@ -256,8 +284,23 @@ impl RunReader {
     }
 }
 
+fn place(run: &RunId, ipe: &IpeId, number: u32) -> Attempt {
+    Attempt {
+        run_id: run.clone(),
+        ipe_id: ipe.clone(),
+        number,
+    }
+}
+
+fn elsewhere(key: &str, says: impl std::fmt::Display) -> RunsError {
+    RunsError::Document {
+        key: key.to_owned(),
+        reason: format!("it says it is about {says}"),
+    }
+}
+
 enum Record {
-    Receipt(Box<Stored<soxauto_domain::Receipt>>),
-    Failure(Box<Stored<soxauto_domain::Failure>>),
-    Load(Box<Stored<soxauto_domain::load::LoadRecord>>),
+    Receipt(Box<Stored<Receipt>>),
+    Failure(Box<Stored<Failure>>),
+    Load(Box<Stored<LoadRecord>>),
 }

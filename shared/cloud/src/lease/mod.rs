@@ -220,11 +220,15 @@ impl Lease {
     ///
     /// # Errors
     /// [`LeaseError::Lost`] when somebody took it meanwhile.
-    pub async fn release(self) -> Result<(), LeaseError> {
+    pub async fn release(mut self) -> Result<(), LeaseError> {
         match self.leases.lake.delete_if(&self.key, &self.etag).await {
-            Ok(()) => Ok(()),
+            Err(LakeError::Precondition(_)) => self.adopt_or_lose().await?,
+            outcome => return Ok(outcome?),
+        }
+        // The last renewal had its effect although its answer was lost: now the tag is known.
+        match self.leases.lake.delete_if(&self.key, &self.etag).await {
             Err(LakeError::Precondition(_)) => Err(LeaseError::Lost { key: self.key }),
-            Err(error) => Err(error.into()),
+            outcome => Ok(outcome?),
         }
     }
 

@@ -1,0 +1,560 @@
+//! Closing runs over the in-memory twins: one manifest per truth, one chain per control, whatever dies on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use soxauto_cloud::{
+    lake::{Fault, Lake, Operation},
+    warehouse::{TransactionResult, WarehouseError},
+};
+use soxauto_domain::{IpeState, RunState, layout::state};
+use soxauto_finalizer::close;
+use support::{Counted, HOUR, R1, R2, World, ipe, run};
+
+#[tokio::test]
+async fn a_run_with_an_ipe_that_has_not_ended_stays_open() {
+    let world = World::new();
+    world.plan(R1, &["CR_04", "IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert!(
+        world.loaded(R1, "IPE_07", 1),
+        "what passed is loaded while the rest goes on"
+    );
+    assert!(world.manifests(R1).is_empty());
+    assert!(world.is_marked(R1));
+    // The same message again asks the warehouse for nothing.
+    let asked = world.warehouse.asked().len();
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.warehouse.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn a_run_whose_ipes_all_passed_is_loaded_published_and_chained() {
+    let world = World::new();
+    world.plan(R1, &["CR_04", "IPE_07"]).await;
+    world.passed(R1, "CR_04", 1).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(2);
+    assert!(world.notify(&[R1]).await.is_empty());
+
+    let manifest = world.manifest(R1, 1).await;
+    assert_eq!(manifest.predicate.state, RunState::Complete);
+    assert_eq!(manifest.predicate.previous, None);
+    assert!(
+        manifest
+            .predicate
+            .ipes
+            .iter()
+            .all(|ipe| ipe.counts.unwrap().warehouse == Some(3))
+    );
+    // Every file of the folder but the manifest is a subject, with the digest of its bytes.
+    world.assert_subjects(R1, &manifest).await;
+    assert_eq!(world.head().await, world.link(R1, 1).await);
+    let published = world.published();
+    assert_eq!(published.len(), 1);
+    assert!(published[0].contains("'complete'") && published[0].contains(&format!("'{R1}', 1, 1")));
+    assert!(!world.is_marked(R1));
+    // Another delivery of the same notification adds nothing.
+    let before = world.evidence.inner().keys();
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.evidence.inner().keys(), before);
+}
+
+#[tokio::test]
+async fn a_load_that_does_not_tie_out_publishes_nothing_and_the_deadline_says_so() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.fails_to_tie_out();
+    assert_eq!(
+        world.notify(&[R1]).await,
+        ["m-0"],
+        "the message comes again"
+    );
+    assert!(world.manifests(R1).is_empty() && world.published().is_empty());
+    assert!(world.is_marked(R1));
+    assert!(!world.loaded(R1, "IPE_07", 1));
+    // Whoever asks for the run's state is not told that it is complete.
+    let facts = world.context.reader.facts(&run(R1)).await.unwrap().unwrap();
+    assert_eq!(facts.state(false), RunState::Open);
+    assert_eq!(facts.state(true), RunState::Incomplete);
+
+    world.clock.advance(13 * HOUR);
+    world.fails_to_tie_out();
+    let error = world.sweep().await.unwrap_err();
+    assert_eq!(error.code().as_str(), "TIE_OUT_FAILED");
+    let predicate = world.manifest(R1, 1).await.predicate;
+    assert_eq!(predicate.state, RunState::Incomplete);
+    assert_eq!(predicate.ipes[0].id, ipe("IPE_07"));
+    assert_eq!(predicate.ipes[0].state, IpeState::Planned);
+    assert!(
+        predicate.ipes[0]
+            .reason
+            .as_ref()
+            .unwrap()
+            .contains("not loaded")
+    );
+    assert!(world.published()[0].contains("'incomplete'"));
+    assert!(!world.is_marked(R1));
+}
+
+#[tokio::test]
+async fn what_is_rejected_is_not_loaded_and_the_manifest_says_why() {
+    let world = World::new();
+    world.plan(R1, &["CR_04", "IPE_07"]).await;
+    world.passed(R1, "CR_04", 1).await;
+    world.rejected(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    let predicate = world.manifest(R1, 1).await.predicate;
+    assert_eq!(predicate.state, RunState::Rejected);
+    let rejected = predicate
+        .ipes
+        .iter()
+        .find(|i| i.id == ipe("IPE_07"))
+        .unwrap();
+    assert_eq!(rejected.state, IpeState::Rejected);
+    assert!(rejected.warehouse.is_none());
+    assert!(rejected.reason.as_ref().unwrap().contains("key_unique"));
+    assert!(!world.loaded(R1, "IPE_07", 1));
+    assert!(
+        !world
+            .sql()
+            .contains("COPY \"reconciliation\".\"pg01_validated_ipe_07\""),
+        "the rejected rows are not copied"
+    );
+    assert!(world.published()[0].contains("'rejected'"));
+    assert!(!world.is_marked(R1));
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_is_healed_by_the_next_call() {
+    let evidence = ["load.json", "report-1.html", "manifest-1.dsse.json"];
+    for after in [false, true] {
+        for key in evidence {
+            let fault = Fault::new(Operation::Create, 1).on(key);
+            crash_and_heal(Some(fault), None, after).await;
+        }
+        for fault in [
+            Fault::new(Operation::Create, 1).on("copy/"),
+            Fault::new(Operation::Create, 1).on("head.json"),
+            Fault::new(Operation::Create, 1).on("staged/"),
+            // The reservation, and the move of the head.
+            Fault::new(Operation::Replace, 1).on("head.json"),
+            Fault::new(Operation::Replace, 2).on("head.json"),
+            Fault::new(Operation::Delete, 1).on("staged/"),
+            Fault::new(Operation::Delete, 1).on("open/"),
+        ] {
+            crash_and_heal(None, Some(fault), after).await;
+        }
+    }
+}
+
+async fn crash_and_heal(evidence: Option<Fault>, state: Option<Fault>, after: bool) {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(2);
+    let moment = |fault: Fault| if after { fault.after() } else { fault };
+    let name = format!("{evidence:?} {state:?} after: {after}");
+    if let Some(fault) = evidence {
+        world.evidence.fail(moment(fault));
+    }
+    if let Some(fault) = state {
+        world.state.fail(moment(fault));
+    }
+    world.notify(&[R1]).await;
+    world.evidence.heal();
+    world.state.heal();
+    world.clock.advance(Duration::from_secs(61));
+    assert!(world.notify(&[R1]).await.is_empty(), "{name}");
+    assert_eq!(world.manifests(R1), [1], "{name}");
+    let manifest = world.manifest(R1, 1).await;
+    assert_eq!(manifest.predicate.state, RunState::Complete, "{name}");
+    world.assert_subjects(R1, &manifest).await;
+    assert_eq!(world.head().await, world.link(R1, 1).await, "{name}");
+    assert!(world.published().last().unwrap().contains("'complete'"));
+    assert!(!world.is_marked(R1), "{name}");
+}
+
+#[tokio::test]
+async fn a_failed_publication_is_repeated_and_the_alarm_is_not_lost() {
+    let events = Counted::default();
+    let _guard = events.listen();
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.failed(R1, "IPE_07", 3).await;
+    world
+        .warehouse
+        .answer_transaction(Err(WarehouseError::Denied("no grant".into())));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(world.is_marked(R1), "the sweep still looks at the run");
+    assert!(world.sweep().await.is_ok());
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(world.published().last().unwrap().contains("'incomplete'"));
+    assert!(!world.is_marked(R1));
+    assert_eq!(
+        events.of("RunFinalized"),
+        1,
+        "an incomplete run raises its alarm"
+    );
+}
+
+#[tokio::test]
+async fn a_replay_after_an_incomplete_run_is_a_second_revision_that_points_back() {
+    let world = World::new();
+    world.plan(R1, &["CR_04", "IPE_07"]).await;
+    world.passed(R1, "CR_04", 1).await;
+    world.failed(R1, "IPE_07", 3).await;
+    world.loads(2);
+    assert!(world.notify(&[R1]).await.is_empty());
+    let first = world.manifest(R1, 1).await.predicate;
+    assert_eq!(first.state, RunState::Incomplete);
+    assert!(
+        first.ipes[1]
+            .reason
+            .as_ref()
+            .unwrap()
+            .contains("LOGIN_REFUSED")
+    );
+
+    world.clock.advance(HOUR);
+    world.passed(R1, "IPE_07", 4).await;
+    assert!(world.notify(&[R1]).await.is_empty());
+    let second = world.manifest(R1, 2).await;
+    assert_eq!(second.predicate.state, RunState::Complete);
+    assert_eq!(second.predicate.previous, Some(world.link(R1, 1).await));
+    assert!(
+        second
+            .subject
+            .iter()
+            .any(|file| file.name == "report-1.html")
+    );
+    world.assert_subjects(R1, &second).await;
+    assert_eq!(world.head().await, world.link(R1, 2).await);
+    assert!(
+        world
+            .published()
+            .last()
+            .unwrap()
+            .contains(", 1, 2, 'complete'")
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_was_closed_at_its_deadline_is_completed_by_a_late_receipt() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.clock.advance(13 * HOUR);
+    assert!(world.sweep().await.is_ok());
+    let first = world.manifest(R1, 1).await.predicate;
+    assert_eq!(first.state, RunState::Incomplete);
+    assert_eq!(
+        first.ipes[0].reason.as_deref(),
+        Some("no attempt has ended")
+    );
+    assert!(!world.is_marked(R1));
+
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    let second = world.manifest(R1, 2).await.predicate;
+    assert_eq!(second.state, RunState::Complete);
+}
+
+#[tokio::test]
+async fn a_warehouse_that_is_down_after_the_deadline_does_not_lose_the_load() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.clock.advance(13 * HOUR);
+    assert!(world.sweep().await.is_ok());
+    // The replay passes, but the warehouse takes nothing just now.
+    world.passed(R1, "IPE_07", 1).await;
+    world
+        .warehouse
+        .answer_transaction(Err(WarehouseError::Denied("maintenance".into())));
+    assert_eq!(
+        world.notify(&[R1]).await,
+        ["m-0"],
+        "the message is not done while a load is missing"
+    );
+    assert!(world.is_marked(R1), "and the sweep looks at the run again");
+    world.loads(1);
+    assert!(world.sweep().await.is_ok());
+    let last = world.manifests(R1).pop().unwrap();
+    assert_eq!(
+        world.manifest(R1, last).await.predicate.state,
+        RunState::Complete
+    );
+    assert!(world.loaded(R1, "IPE_07", 1));
+    assert!(!world.is_marked(R1));
+}
+
+#[tokio::test]
+async fn two_runs_of_one_control_make_one_chain() {
+    let world = World::new();
+    for (name, ipes) in [(R1, ["IPE_07"]), (R2, ["CR_04"])] {
+        world.plan(name, &ipes).await;
+        world.passed(name, ipes[0], 1).await;
+    }
+    world.loads(2);
+    assert!(world.notify(&[R1, R2]).await.is_empty());
+    assert_eq!(world.manifest(R1, 1).await.predicate.previous, None);
+    assert_eq!(
+        world.manifest(R2, 1).await.predicate.previous,
+        Some(world.link(R1, 1).await)
+    );
+    assert_eq!(world.head().await, world.link(R2, 1).await);
+}
+
+#[tokio::test]
+async fn a_reservation_left_behind_is_finished_by_another_run_and_noticed_by_its_own() {
+    let world = World::new();
+    for (name, id) in [(R1, "IPE_07"), (R2, "CR_04")] {
+        world.plan(name, &[id]).await;
+        world.passed(name, id, 1).await;
+    }
+    world.loads(2);
+    // The first finalizer of r1 dies between reservation and manifest.
+    world
+        .evidence
+        .fail(Fault::new(Operation::Create, 1).on("manifest-1"));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    world.evidence.heal();
+    // The second one has read the run's folder when the finalizer of r2 finishes that reservation and appends its own.
+    let stale = world.context.reader.facts(&run(R1)).await.unwrap().unwrap();
+    assert!(world.notify(&[R2]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1]);
+    world.clock.advance(Duration::from_secs(61));
+    let state = close::close(&world.context, &stale, false, world.soon())
+        .await
+        .expect("the manifest that is there already says it all");
+    assert_eq!(state, RunState::Complete);
+    assert_eq!(world.manifests(R1), [1]);
+    assert_eq!(world.head().await, world.link(R2, 1).await);
+    assert!(!world.is_marked(R1));
+}
+
+#[tokio::test]
+async fn a_second_revision_made_from_an_old_listing_still_lists_the_first_report() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.failed(R1, "IPE_07", 3).await;
+    world
+        .evidence
+        .fail(Fault::new(Operation::Create, 1).on("report-1"));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    world.evidence.heal();
+    // Before the reservation is finished, the replay passes: what the manifest says has changed.
+    world.passed(R1, "IPE_07", 4).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1, 2]);
+    let second = world.manifest(R1, 2).await;
+    assert_eq!(second.predicate.previous, Some(world.link(R1, 1).await));
+    world.assert_subjects(R1, &second).await;
+}
+
+#[tokio::test]
+async fn a_head_that_was_lost_is_found_again_in_the_evidence() {
+    let world = World::new();
+    for (name, id) in [(R1, "IPE_07"), (R2, "CR_04")] {
+        world.plan(name, &[id]).await;
+    }
+    world.failed(R1, "IPE_07", 3).await;
+    world.notify(&[R1]).await;
+    world.passed(R1, "IPE_07", 4).await;
+    world.loads(1);
+    world.notify(&[R1]).await;
+    let last = world.head().await;
+    assert_eq!(last.revision, 2);
+    assert!(world.state.inner().remove("chain/C-PG-1/head.json"));
+    world.passed(R2, "CR_04", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R2]).await.is_empty());
+    assert_eq!(world.manifest(R2, 1).await.predicate.previous, Some(last));
+}
+
+#[tokio::test]
+async fn foreign_keys_and_test_events_are_ignored() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    let records = [
+        "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}".to_owned(),
+        "not json".to_owned(),
+        support::notification("evidence/elsewhere.txt"),
+        support::notification("other/C-PG-1/2024-05-01/r1/IPE_07/attempt-1/receipt.json"),
+        support::notification(&format!("evidence/{R1}/IPE_07/attempt-1/sample.csv")),
+        // A folder that is no run.
+        support::notification("evidence/C-PG-1/2024-05-01/r9/IPE_07/attempt-1/receipt.json"),
+    ];
+    assert!(world.deliver(&records).await.is_empty());
+    assert!(world.warehouse.asked().is_empty());
+    assert!(world.manifests(R1).is_empty());
+    let error = world.invoke(json!({"anything": "else"})).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "MESSAGE_INVALID");
+}
+
+#[tokio::test]
+async fn one_run_that_fails_does_not_hold_the_others_of_the_batch() {
+    let world = World::new();
+    for (name, id) in [(R1, "IPE_07"), (R2, "CR_04")] {
+        world.plan(name, &[id]).await;
+        world.passed(name, id, 1).await;
+    }
+    world.fails_to_tie_out();
+    world.loads(1);
+    assert_eq!(world.notify(&[R1, R2]).await, ["m-0"]);
+    assert!(world.manifests(R1).is_empty());
+    assert_eq!(world.manifests(R2), [1]);
+}
+
+#[tokio::test]
+async fn the_sweep_closes_runs_past_their_deadline_only() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    let seen = world.sweep().await.unwrap();
+    assert_eq!(seen["runs"][0]["state"], "open");
+    assert!(world.manifests(R1).is_empty());
+    world.clock.advance(13 * HOUR);
+    let seen = world.sweep().await.unwrap();
+    assert_eq!(seen["runs"][0]["state"], "incomplete");
+    assert_eq!(world.manifests(R1), [1]);
+    assert_eq!(world.sweep().await.unwrap()["runs"], json!([]));
+    assert_eq!(world.manifests(R1), [1]);
+}
+
+#[tokio::test]
+async fn the_sweep_closes_a_run_whose_dispatcher_died_before_the_marker() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world
+        .state
+        .delete(&state::open_run(&run(R1)))
+        .await
+        .unwrap();
+    world.sweep().await.unwrap();
+    assert!(world.manifests(R1).is_empty());
+    world.clock.advance(13 * HOUR);
+    world.sweep().await.unwrap();
+    assert_eq!(world.manifests(R1), [1], "nobody else would ever close it");
+    assert_eq!(
+        world.manifest(R1, 1).await.predicate.state,
+        RunState::Incomplete
+    );
+}
+
+#[tokio::test]
+async fn a_month_without_a_run_is_noticed() {
+    let world = World::new();
+    assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
+}
+
+#[tokio::test]
+async fn an_empty_extract_is_loaded_without_a_copy() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed_with(R1, "IPE_07", 1, 0).await;
+    world.load_of(0);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(
+        world.manifest(R1, 1).await.predicate.state,
+        RunState::Complete
+    );
+    let sql = world.sql();
+    assert!(!sql.contains("COPY ") && sql.contains("COUNT(*) = 0") && sql.contains("DELETE FROM"));
+}
+
+#[tokio::test]
+async fn an_attempt_whose_files_are_not_what_its_receipt_says_is_not_loaded() {
+    for vandal in [
+        // One file is gone, or is another one.
+        |world: &World, key: &str| assert!(world.evidence.inner().remove(key)),
+        |world: &World, key: &str| drop(world.evidence.inner().overwrite(key, "other bytes")),
+    ] {
+        let world = World::new();
+        world.plan(R1, &["IPE_07"]).await;
+        world.passed(R1, "IPE_07", 1).await;
+        vandal(&world, &format!("evidence/{R1}/IPE_07/attempt-1/query.sql"));
+        assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+        assert!(!world.sql().contains("COPY "));
+        world.clock.advance(13 * HOUR);
+        let error = world.sweep().await.unwrap_err();
+        assert_eq!(error.code().as_str(), "EVIDENCE_INVALID");
+        assert!(error.to_string().contains("query.sql"), "{error}");
+        let manifest = world.manifest(R1, 1).await;
+        assert_eq!(manifest.predicate.state, RunState::Incomplete);
+        // The manifest tells what is there, not what should be.
+        world.assert_subjects(R1, &manifest).await;
+        assert!(!world.is_marked(R1));
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_of_another_run_is_not_believed() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.plan(R2, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    // Somebody copied the receipt into another run's folder: loading it would replace the rows of r1.
+    let place = |name: &str| format!("evidence/{name}/IPE_07/attempt-1/receipt.json");
+    let bytes = world.evidence.get(&place(R1)).await.unwrap().bytes;
+    world.evidence.inner().overwrite(&place(R2), bytes);
+    assert_eq!(world.notify(&[R2]).await, ["m-0"]);
+    assert!(world.warehouse.asked().is_empty());
+    let error = world.context.reader.facts(&run(R2)).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "EVIDENCE_INVALID");
+}
+
+#[tokio::test]
+async fn the_last_published_rows_are_those_of_a_run_that_is_loaded() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    let next = run("C-PG-1/2024-06-01/r1");
+    let rows = async || {
+        world
+            .context
+            .reader
+            .last_published_rows(&next, &ipe("IPE_07"))
+            .await
+            .unwrap()
+    };
+    // Closed at its deadline with a load that does not tie out: nothing of it is published.
+    world.clock.advance(13 * HOUR);
+    world.fails_to_tie_out();
+    world.sweep().await.unwrap_err();
+    assert_eq!(world.manifests(R1), [1]);
+    assert_eq!(rows().await, None);
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(rows().await, Some(3));
+}
+
+#[tokio::test]
+async fn a_transaction_that_fails_for_good_is_not_tried_again_here() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.warehouse.answer_transaction(Ok(TransactionResult {
+        statement_id: "ddl".into(),
+        statements: vec![],
+    }));
+    // 1023 is Redshift's number of a conflict, and here only a number of rows.
+    world
+        .warehouse
+        .answer_transaction(Err(WarehouseError::Statement {
+            statement_id: "x".into(),
+            index: Some(2),
+            sql: "SELECT".into(),
+            message: "tie-out failed: the warehouse holds rows 1023".into(),
+        }));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    assert_eq!(world.warehouse.asked().len(), 2);
+}
