@@ -8,10 +8,12 @@ pub mod attempt;
 pub mod context;
 pub mod error;
 pub mod event;
+pub mod extraction;
 pub mod handler;
 pub mod heartbeat;
 pub mod job;
 pub mod journal;
+pub mod plan;
 pub mod store;
 
 pub use context::Context;

@@ -238,7 +238,7 @@ pub fn bind(sql: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Boun
             }
             text.push_str(&numbered_name);
             if parameters.iter().all(|p| p.name != numbered_name) {
-                value::parse(value.sql_type, one).map_err(|source| BindError::Value {
+                value::parse_parameter(value.sql_type, one).map_err(|source| BindError::Value {
                     name: name.clone(),
                     source,
                 })?;

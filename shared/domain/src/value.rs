@@ -118,6 +118,44 @@ pub fn parse(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
     }
 }
 
+/// Reads `text` as a value that is bound to a parameter of `sql_type`: what SQL Server would change on the way is refused.
+///
+/// # Errors
+/// [`ValueError`] as [`parse`] gives it, and for a value that would be rounded, cut, shifted or replaced.
+pub fn parse_parameter(sql_type: SqlType, text: &str) -> Result<TypedValue, ValueError> {
+    let fail = |why| ValueError {
+        text: text.chars().take(80).collect(),
+        sql_type,
+        why,
+    };
+    let value = parse(sql_type, text)?;
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b':' | b'T' | b'.'));
+    let digits = text
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
+    match (&value, sql_type) {
+        (TypedValue::Date(date), _) if date.to_string() != text => {
+            Err(fail("a date has no time of day and no offset"))
+        }
+        (TypedValue::DateTime(_), _) if !plain => Err(fail("an offset or a zone would be dropped")),
+        (TypedValue::DateTime(at), SqlType::SmallDateTime) if at.second() != 0 || digits > 0 => {
+            Err(fail("smalldatetime rounds to minutes"))
+        }
+        (TypedValue::DateTime(_), SqlType::DateTime) if digits > 0 => {
+            Err(fail("datetime rounds to 1/300 s; give whole seconds"))
+        }
+        (TypedValue::DateTime(_), SqlType::DateTime2(scale)) if digits > usize::from(scale) => {
+            Err(fail("more digits of a second than the type has"))
+        }
+        (TypedValue::Text(_), SqlType::VarChar(_) | SqlType::Char(_)) if !text.is_ascii() => Err(
+            fail("the server's code page may lack a character; declare the parameter as nvarchar"),
+        ),
+        _ => Ok(value),
+    }
+}
+
 fn fits(units: usize, length: Length) -> bool {
     match length {
         Length::Bounded(most) => units <= usize::from(most),
@@ -203,6 +241,23 @@ mod tests {
         ] {
             assert_eq!(parse_decimal(bad, 2), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_the_server_would_change_is_no_parameter() {
+        let ok = |ty: &str, text: &str| parse_parameter(ty.parse().unwrap(), text).is_ok();
+        assert!(ok("date", "2024-05-01") && !ok("date", "2024-05-01T10:00:00"));
+        assert!(ok("datetime", "2024-05-01") && ok("datetime", "2024-05-01T23:59:59"));
+        // It would become midnight of the next month.
+        assert!(!ok("datetime", "2024-04-30T23:59:59.999"));
+        assert!(!ok("datetime", "2024-05-01T00:00:00+02:00"));
+        assert!(ok("datetime2(3)", "2024-05-01T00:00:00.123"));
+        assert!(!ok("datetime2(3)", "2024-05-01T00:00:00.1234"));
+        assert!(
+            ok("smalldatetime", "2024-05-01T10:30:00")
+                && !ok("smalldatetime", "2024-05-01T10:30:30")
+        );
+        assert!(ok("varchar(9)", "Cote") && !ok("varchar(9)", "Côte") && ok("nvarchar(9)", "Côte"));
     }
 
     #[test]

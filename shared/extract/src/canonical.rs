@@ -85,6 +85,11 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 /// Ticks since 1970 of `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM:SS[.fffffff][Z]`.
 pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
     let text = text.strip_suffix('Z').unwrap_or(text);
+    // The library overlooks an offset, a zone and a leap second: another instant would be taken for this one.
+    let (date, time) = text.split_at_checked(10)?;
+    if date.contains([':', 'T', ' ']) || time.contains(['+', '-', '[']) || time.contains(":60") {
+        return None;
+    }
     let value: DateTime = text.parse().ok()?;
     let days = days_since_1970(value.date());
     let time = value.time();
@@ -179,6 +184,15 @@ mod tests {
         );
         assert_eq!(parse_timestamp("2024-04-30T10:00:00.00000001"), None);
         assert_eq!(parse_date("2024-04-30T00:00:01"), None);
+        // An offset or zone says another instant; it must not be overlooked.
+        for text in [
+            "2024-04-30T10:00:00+02:00",
+            "2024-04-30T10:00:00-04",
+            "2024-04-30T10:00:00[Europe/Paris]",
+            "2024-04-30T23:59:60",
+        ] {
+            assert_eq!(parse_timestamp(text), None, "{text}");
+        }
         assert_eq!(
             parse_time("23:59:59.9999999").map(time).unwrap(),
             "23:59:59.9999999"

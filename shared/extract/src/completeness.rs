@@ -19,21 +19,23 @@ impl Completeness {
     /// Reads the one row.
     ///
     /// # Errors
-    /// [`ExtractError::ControlQuery`] names the column that is missing or is no count.
+    /// [`ExtractError::ControlQuery`] names the column that is missing, there twice, or no count.
     pub(crate) fn read(
         planned: &PlannedCompleteness,
         row: &[NamedValue],
     ) -> Result<Self, ExtractError> {
         let find = |name: &str| -> Result<Option<&str>, ExtractError> {
-            row.iter()
-                .find(|v| v.name.eq_ignore_ascii_case(name))
-                .map(|v| v.value.as_deref())
-                .ok_or_else(|| {
-                    let names: Vec<&str> = row.iter().map(|v| v.name.as_str()).collect();
-                    wrong(format!(
-                        "it must return a column {name:?}; it returns {names:?}"
-                    ))
-                })
+            let mut named = row.iter().filter(|v| v.name.eq_ignore_ascii_case(name));
+            let first = named.next().ok_or_else(|| {
+                let names: Vec<&str> = row.iter().map(|v| v.name.as_str()).collect();
+                wrong(format!(
+                    "it must return a column {name:?}; it returns {names:?}"
+                ))
+            })?;
+            if named.next().is_some() {
+                return Err(wrong(format!("it returns the column {name:?} twice")));
+            }
+            Ok(first.value.as_deref())
         };
         let count = find(&planned.rows)?;
         let rows = count.and_then(|text| text.parse().ok()).ok_or_else(|| {
@@ -89,5 +91,27 @@ fn wrong(reason: String) -> ExtractError {
     ExtractError::ControlQuery {
         query: QUERY,
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_plan::ipe;
+
+    #[test]
+    fn a_name_that_is_there_twice_says_nothing() {
+        let planned = ipe().completeness;
+        let value = |name: &str, value: &str| NamedValue {
+            name: name.into(),
+            value: Some(value.into()),
+        };
+        let mut row = vec![value(&planned.rows, "3")];
+        row.extend(planned.totals.iter().map(|total| value(&total.result, "1")));
+        assert_eq!(Completeness::read(&planned, &row).unwrap().rows, 3);
+        // Without regard to case, as SQL Server compares names.
+        row.push(value(&planned.rows.to_uppercase(), "4"));
+        let error = Completeness::read(&planned, &row).unwrap_err();
+        assert!(error.to_string().contains("twice"), "{error}");
     }
 }

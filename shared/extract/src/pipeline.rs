@@ -54,12 +54,12 @@ pub struct Options {
     pub parts: PartOptions,
     /// Folder of the key check's scratch file: 24 bytes per row beyond those in memory.
     pub scratch: PathBuf,
-    /// Keys that the key check keeps in memory, at 24 bytes each.
+    /// Keys that the key check keeps in memory, at 32 bytes each.
     pub keys_in_memory: usize,
 }
 
 impl Default for Options {
-    /// 128 MiB parts; scratch in the system's temporary folder; a million keys (24 MB) in memory.
+    /// 128 MiB parts; scratch in the system's temporary folder; a million keys (32 MB) in memory.
     fn default() -> Self {
         Self {
             parts: PartOptions::default(),

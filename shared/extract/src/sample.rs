@@ -5,8 +5,11 @@ use soxauto_domain::{catalog::Sample as SampleRule, plan::ColumnContract};
 
 use crate::{error::ExtractError, view::View};
 
-/// Rows of the sample.
+/// Rows of the sample, if they are not very wide.
 pub const SAMPLE_ROWS: u64 = 1_000;
+
+/// Bytes after which no further row is begun: wide rows must not make the sample large.
+const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A CSV under construction: RFC 4180, UTF-8, CRLF. NULL is an empty field, an empty text is `""`.
 pub(crate) struct Sample {
@@ -36,7 +39,7 @@ impl Sample {
     /// Takes what is still wanted of a batch.
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
         let wanted = (SAMPLE_ROWS - self.rows).min(batch.num_rows() as u64) as usize;
-        if wanted == 0 {
+        if wanted == 0 || self.csv.len() >= SAMPLE_BYTES {
             return Ok(());
         }
         let views = batch
@@ -45,6 +48,9 @@ impl Sample {
             .map(|array| View::new(array.as_ref()))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..wanted {
+            if self.csv.len() >= SAMPLE_BYTES {
+                break;
+            }
             for (view, masked) in views.iter().zip(&self.masked) {
                 match view.canonical(row) {
                     None => {}
@@ -77,4 +83,34 @@ fn field(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+
+    use super::*;
+    use crate::test_plan::column;
+
+    #[test]
+    fn wide_rows_do_not_make_a_large_sample() {
+        let wide = "x".repeat(60_000);
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            wide.as_str(),
+            500,
+        )));
+        let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
+        let mut sample = Sample::new(&[column("t", "nvarchar(max)")]);
+        for _ in 0..2 {
+            sample.observe(&batch).unwrap();
+        }
+        let csv = sample.finish();
+        assert!(csv.len() <= SAMPLE_BYTES + 70_000, "{}", csv.len());
+        // It ends with a whole row, and says which.
+        let text = String::from_utf8(csv).unwrap();
+        let rows = text.lines().count() - 1;
+        assert!(rows > 1 && text.ends_with(&format!(",{rows}\r\n")));
+    }
 }

@@ -86,9 +86,17 @@ pub(crate) fn declared(columns: &[ColumnContract]) -> Vec<ColumnCheck> {
         }
         if column.from.is_some() || column.before.is_some() {
             let micros = |date| i64::from(canonical::days_since_1970(date)) * MICROS_PER_DAY;
-            let rule = Rule::Period {
-                from: column.from.map(micros),
-                before: column.before.map(micros),
+            let rule = if matches!(column.sql_type, SqlType::DateTimeOffset(_)) {
+                // The bounds are days of the control's time zone, the extract holds UTC: hours at the edge would differ.
+                Rule::Broken(
+                    "the bounds are days without an offset; CAST the column to datetime2 in the control's time zone"
+                        .into(),
+                )
+            } else {
+                Rule::Period {
+                    from: column.from.map(micros),
+                    before: column.before.map(micros),
+                }
             };
             let text = |date: Option<jiff::civil::Date>| date.map(|d| d.to_string());
             add(

@@ -20,7 +20,7 @@ use crate::{error::ExtractError, view::View};
 
 /// Bytes of one entry in the scratch file.
 const ENTRY: usize = 24;
-/// Bytes of each run that are in memory during the merge.
+/// Most bytes of a run that are in memory during the merge.
 const BLOCK: usize = ENTRY * 2_730;
 /// Examples that are kept.
 const EXAMPLES: usize = 10;
@@ -139,7 +139,8 @@ impl KeySorter {
         let Some(mut file) = self.scratch.take() else {
             return Err(ExtractError::Internal("runs without a scratch file".into()));
         };
-        merge(&mut file, &self.runs, &mut scan).map_err(|e| self.scratch_error(&e))?;
+        let block = block(self.capacity, self.runs.len());
+        merge(&mut file, &self.runs, block, &mut scan).map_err(|e| self.scratch_error(&e))?;
         Ok(scan.found)
     }
 }
@@ -171,6 +172,7 @@ impl Scan {
 struct Run {
     offset: u64,
     left: u64,
+    most: usize,
     block: Vec<u8>,
     at: usize,
 }
@@ -178,7 +180,7 @@ struct Run {
 impl Run {
     fn next(&mut self, file: &mut File) -> std::io::Result<Option<Entry>> {
         if self.at == self.block.len() {
-            let bytes = (BLOCK as u64).min(self.left * ENTRY as u64) as usize;
+            let bytes = (self.most as u64).min(self.left * ENTRY as u64) as usize;
             if bytes == 0 {
                 return Ok(None);
             }
@@ -198,7 +200,12 @@ impl Run {
     }
 }
 
-fn merge(file: &mut File, lengths: &[u64], scan: &mut Scan) -> std::io::Result<()> {
+/// Bytes of each run that are in memory during the merge: all runs together need no more than the buffer did.
+fn block(capacity: usize, runs: usize) -> usize {
+    (capacity / runs.max(1)).clamp(1, BLOCK / ENTRY) * ENTRY
+}
+
+fn merge(file: &mut File, lengths: &[u64], block: usize, scan: &mut Scan) -> std::io::Result<()> {
     let mut runs = Vec::with_capacity(lengths.len());
     let mut heap = BinaryHeap::with_capacity(lengths.len());
     let mut offset = 0;
@@ -206,6 +213,7 @@ fn merge(file: &mut File, lengths: &[u64], scan: &mut Scan) -> std::io::Result<(
         let mut run = Run {
             offset,
             left: *length,
+            most: block,
             block: Vec::new(),
             at: 0,
         };
@@ -288,6 +296,17 @@ mod tests {
         two.observe(&two_texts(&[("ab", "c"), ("a", "bc"), ("", "abc")]))
             .unwrap();
         assert_eq!(two.finish().unwrap().rows, 0);
+    }
+
+    #[test]
+    fn the_merge_needs_no_more_than_the_buffer_did() {
+        let capacity = 1_000_000;
+        for runs in [1, 10, 1_000, 10_000] {
+            assert!(block(capacity, runs) * runs <= capacity * ENTRY, "{runs}");
+            assert_eq!(block(capacity, runs) % ENTRY, 0);
+        }
+        assert_eq!(block(capacity, 3), BLOCK);
+        assert!(block(2, 1_000_000) >= ENTRY);
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Matcher {
     /// A matcher for the values, in canonical text.
     ///
     /// # Errors
-    /// In words, when a value cannot be one of its column, or there is no such column, or no value at all.
+    /// In words, when a value cannot be one of its column, or there is no such column, or no value but NULL.
     pub(crate) fn new<'v>(
         columns: &[ColumnContract],
         values: impl IntoIterator<Item = (&'v str, Option<&'v str>)>,
@@ -36,6 +36,10 @@ impl Matcher {
         }
         if wanted.is_empty() {
             return Err("there is no value to look for".into());
+        }
+        // An aggregate over no rows answers NULL: rows that hold nothing there are not the transaction it looked for.
+        if wanted.iter().all(|(_, value)| *value == Wanted::Null) {
+            return Err("every value to look for is NULL, which is no known transaction".into());
         }
         Ok(Self {
             wanted,

@@ -299,6 +299,71 @@ fn what_cannot_be_evaluated_has_failed() {
 }
 
 #[test]
+fn a_witness_of_nulls_is_no_known_transaction() {
+    // What `SELECT MAX(…)` answers when it found nothing.
+    let mut case = Case::good();
+    case.witness = vec![NamedValue {
+        name: "Name".into(),
+        value: None,
+    }];
+    assert_eq!(case.failed(&GOOD), ["accuracy_positive"]);
+    // Beside a value, NULL says something.
+    case.witness.push(NamedValue {
+        name: "Entry No_".into(),
+        value: Some("2".into()),
+    });
+    assert_eq!(case.failed(&GOOD), Vec::<String>::new());
+}
+
+#[test]
+fn a_sum_that_the_source_does_not_have_is_not_zero() {
+    let rows = [
+        (Some(1), Some(E20), GOOD[0].2, None, Some("13003")),
+        (Some(2), Some(-E20), GOOD[1].2, None, Some("13004")),
+        (Some(3), Some(0), None, None, Some("13003")),
+    ];
+    let mut case = Case::good();
+    case.before.totals[0] = Some("0.00".into());
+    assert_eq!(case.failed(&rows), Vec::<String>::new());
+    // The independent query summed nothing, the extract holds three amounts.
+    case.before.totals[0] = None;
+    assert_eq!(case.failed(&rows), ["completeness_total:amount"]);
+}
+
+#[test]
+fn a_witness_that_cannot_be_read_is_not_shown_when_masked() {
+    let mut case = Case::good();
+    case.ipe.columns[0].sample = soxauto_domain::catalog::Sample::Mask;
+    case.witness[0].value = Some("4711-Ada".into());
+    let outcomes = case.outcomes(&GOOD);
+    let positive = outcomes
+        .iter()
+        .find(|o| o.check == CheckKind::AccuracyPositive)
+        .unwrap();
+    assert!(!positive.passed());
+    assert!(!positive.measured.contains("4711"), "{positive:?}");
+}
+
+#[test]
+fn a_period_in_another_zone_is_not_evaluated() {
+    // The bounds are days of the control's zone, the extract holds UTC: 2024-05-01T00:30+02:00 would pass as April.
+    let mut at = column("At", "datetimeoffset(7)");
+    at.before = Some("2024-05-01".parse().unwrap());
+    let outcomes: Vec<CheckOutcome> = columns::declared(&[at])
+        .into_iter()
+        .map(ColumnCheck::outcome)
+        .collect();
+    let period = outcomes
+        .iter()
+        .find(|o| o.check == CheckKind::Period)
+        .unwrap();
+    assert!(
+        !period.passed() && period.measured.contains("not evaluated"),
+        "{period:?}"
+    );
+}
+
+#[test]
 fn ranges_hold_at_their_ends() {
     let mut case = Case::good();
     case.ipe.columns[1].min = Some("-0.5".into());

@@ -133,7 +133,8 @@ impl Accumulator {
         }
     }
 
-    /// Whether the source's answer is the same value. A sum over no rows is NULL or zero, as the query is written.
+    /// Whether the source's answer is the same value. A sum over no rows is NULL or zero, as the query is written; but
+    /// a source that summed nothing does not agree with amounts that were extracted, even if they cancel out.
     pub(crate) fn agrees(&self, source: Option<&str>) -> bool {
         let Computed::Value(extracted) = self.computed() else {
             return false;
@@ -142,7 +143,7 @@ impl Accumulator {
         match (source, extracted.as_deref()) {
             (None, None) => true,
             (Some(source), None) => zero(source),
-            (None, Some(extracted)) => zero(extracted),
+            (None, Some(_)) => false,
             (Some(source), Some(extracted)) => self.same(source, extracted),
         }
     }

@@ -2,7 +2,12 @@
 //!
 //! Numbers are compared numerically, dates as instants, texts exactly (but for the blanks that pad `char` and `nchar`).
 
-use soxauto_domain::{SqlType, catalog::Rounding, plan::ColumnContract, value::parse_decimal};
+use soxauto_domain::{
+    SqlType,
+    catalog::{Rounding, Sample},
+    plan::ColumnContract,
+    value::parse_decimal,
+};
 
 use crate::{
     canonical::{self, TICKS_PER_MICRO},
@@ -36,9 +41,12 @@ impl Wanted {
         };
         let sql_type = column.sql_type;
         let wrong = || {
+            let shown = match column.sample {
+                Sample::Mask => "the value (not shown)".to_owned(),
+                Sample::Show => canonical::shorten(text),
+            };
             format!(
-                "{} is not a value of column {:?}, which is {sql_type}",
-                canonical::shorten(text),
+                "{shown} is not a value of column {:?}, which is {sql_type}",
                 column.name
             )
         };

@@ -64,9 +64,24 @@ const IGNORED: &[&str] = &[
 pub(super) fn read(text: &str) -> Result<ConnectionSettings, SecretError> {
     let (dialect, pairs) = pairs::read(text)?;
     let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
-    for (keyword, value) in pairs {
-        let Some(name) = canonical(&keyword, &value, dialect)? else {
-            continue;
+    for (position, (keyword, value)) in pairs.into_iter().enumerate() {
+        let name = canonical(&keyword, &value, dialect)?;
+        let name = match name {
+            Meaning::Known(name) => name,
+            Meaning::Ignored => continue,
+            // What follows a password that holds ';' and is not quoted reads as a keyword: it must not be shown.
+            Meaning::Unknown if found.contains_key("password") => {
+                return Err(SecretError::refused(
+                    &format!("keyword number {}", position + 1),
+                    "it is not known here, and not shown because it follows the password and may be a part of it: quote a password that holds ';' (PWD={…} with DRIVER, else Password=\"…\"), or remove the keyword",
+                ));
+            }
+            Meaning::Unknown => {
+                return Err(SecretError::refused(
+                    &keyword,
+                    "the keyword is not known here and could change what is protected or what the query means; remove it",
+                ));
+            }
         };
         if found.insert(name, value).is_some() {
             return Err(SecretError::Twice(keyword.chars().take(60).collect()));
@@ -135,12 +150,15 @@ pub(super) fn read(text: &str) -> Result<ConnectionSettings, SecretError> {
     })
 }
 
-/// What the keyword means to us; `None` when it is ignored.
-fn canonical(
-    keyword: &str,
-    value: &str,
-    dialect: Dialect,
-) -> Result<Option<&'static str>, SecretError> {
+/// What a keyword means to us.
+enum Meaning {
+    Known(&'static str),
+    Ignored,
+    Unknown,
+}
+
+/// What the keyword means to us.
+fn canonical(keyword: &str, value: &str, dialect: Dialect) -> Result<Meaning, SecretError> {
     let lower = keyword.to_ascii_lowercase();
     let name = match lower.as_str() {
         "server" | "data source" | "address" | "addr" | "network address" => "server",
@@ -169,7 +187,7 @@ fn canonical(
                     "a Lambda function has no Windows identity; use a SQL Server login",
                 ));
             }
-            return Ok(None);
+            return Ok(Meaning::Ignored);
         }
         "authentication" => {
             let plain = value.to_ascii_lowercase().replace(' ', "");
@@ -179,7 +197,7 @@ fn canonical(
                     "only SqlPassword is supported",
                 ));
             }
-            return Ok(None);
+            return Ok(Meaning::Ignored);
         }
         "columnencryption" | "column encryption setting" => {
             if !value.eq_ignore_ascii_case("disabled") {
@@ -188,7 +206,7 @@ fn canonical(
                     "encrypted columns cannot be read exactly; use Disabled",
                 ));
             }
-            return Ok(None);
+            return Ok(Meaning::Ignored);
         }
         "quotedid" | "ansinpw" => {
             if !yes_or_no(keyword, value)? {
@@ -197,7 +215,7 @@ fn canonical(
                     "it changes what the query means; use yes",
                 ));
             }
-            return Ok(None);
+            return Ok(Meaning::Ignored);
         }
         "network" | "net" | "network library" => {
             if !value.to_ascii_lowercase().starts_with("dbmssocn") {
@@ -206,7 +224,7 @@ fn canonical(
                     "only TCP/IP (dbmssocn) is supported",
                 ));
             }
-            return Ok(None);
+            return Ok(Meaning::Ignored);
         }
         "servercertificate" | "server certificate" => {
             return Err(SecretError::refused(
@@ -220,15 +238,10 @@ fn canonical(
                 "there is no data source on a Lambda function; write SERVER=…",
             ));
         }
-        other if IGNORED.contains(&other) => return Ok(None),
-        _ => {
-            return Err(SecretError::refused(
-                keyword,
-                "the keyword is not known here and could change what is protected or what the query means; remove it",
-            ));
-        }
+        other if IGNORED.contains(&other) => return Ok(Meaning::Ignored),
+        _ => return Ok(Meaning::Unknown),
     };
-    Ok(Some(name))
+    Ok(Meaning::Known(name))
 }
 
 fn yes_or_no(keyword: &str, text: &str) -> Result<bool, SecretError> {

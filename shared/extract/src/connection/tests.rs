@@ -148,6 +148,26 @@ fn what_is_refused_says_why_and_shows_no_value() {
 }
 
 #[test]
+fn a_password_that_was_not_quoted_is_not_shown_in_parts() {
+    for secret in [
+        "Server=h;UID=u;PWD=abc;hunter2=x",
+        "Server=h;UID=u;Password=abc; hunter2 = x;Encrypt=yes",
+        "DRIVER={SQL Server};Server=h;UID=u;PWD=abc;hunter2=x",
+    ] {
+        let error = ConnectionSettings::parse(secret).unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(
+            text.contains("not known") && text.contains("quote"),
+            "{text}"
+        );
+    }
+    // Before the password a keyword is only a keyword, and its name helps.
+    let error = ConnectionSettings::parse("Server=h;Langage=x;UID=u;PWD=p").unwrap_err();
+    assert!(error.to_string().contains("Langage"), "{error}");
+}
+
+#[test]
 fn the_password_is_never_printed() {
     let s = ConnectionSettings::parse("Server=h;UID=u;PWD=hunter2").unwrap();
     let shown = format!("{s:?} {:#?} {:?}", s, s.password);

@@ -92,17 +92,19 @@ fn bound(parameter: &BoundParameter) -> Result<Bound, ExtractError> {
             Numeric::new_with_scale(unscaled, scale),
         ))),
         (TypedValue::Float(number), _) => Bound(ColumnData::F64(Some(number))),
+        // A time of day beside the date would be dropped.
+        (TypedValue::Date(_), _) if canonical::parse_date(&parameter.value).is_none() => {
+            return Err(rounded(parameter));
+        }
         (TypedValue::Date(date), _) => Bound(ColumnData::Date(Some(wire_date(
             canonical::days_since_1970(date),
             &parameter.name,
         )?))),
-        (TypedValue::DateTime(at), _) => {
-            let ticks = canonical::parse_timestamp(&at.to_string()).ok_or_else(|| {
-                ExtractError::Internal(format!(
-                    "parameter {} has digits below 100 ns",
-                    parameter.name
-                ))
-            })?;
+        (TypedValue::DateTime(_), sql_type) => {
+            // Sent as datetime2(7), which `sp_executesql` converts to the declared type: exactly, or not at all.
+            let ticks = canonical::parse_timestamp(&parameter.value)
+                .filter(|ticks| is_exact(*ticks, sql_type))
+                .ok_or_else(|| rounded(parameter))?;
             let date = i32::try_from(ticks.div_euclid(TICKS_PER_DAY)).unwrap_or(i32::MIN);
             let time = Time::new(ticks.rem_euclid(TICKS_PER_DAY).unsigned_abs(), 7);
             let date = wire_date(date, &parameter.name)?;
@@ -110,6 +112,34 @@ fn bound(parameter: &BoundParameter) -> Result<Bound, ExtractError> {
         }
         (TypedValue::Text(value), _) => text(value),
     })
+}
+
+/// Whether the server's conversion to the declared type keeps the instant. For `datetime` these are its 1/300 s as it
+/// writes them (.000, .003, .007): 23:59:59.999 would become midnight, and rows of the next day would count.
+fn is_exact(ticks: i64, sql_type: SqlType) -> bool {
+    const MILLI: i64 = 10_000;
+    match sql_type {
+        SqlType::DateTime => {
+            ticks.rem_euclid(MILLI) == 0
+                && matches!(ticks.div_euclid(MILLI).rem_euclid(10), 0 | 3 | 7)
+        }
+        SqlType::SmallDateTime => ticks.rem_euclid(60_000 * MILLI) == 0,
+        SqlType::DateTime2(scale) => {
+            let digits = 7u8.saturating_sub(scale);
+            ticks.rem_euclid(10i64.pow(u32::from(digits))) == 0
+        }
+        _ => true,
+    }
+}
+
+fn rounded(parameter: &BoundParameter) -> ExtractError {
+    ExtractError::ControlQuery {
+        query: "parameterised",
+        reason: format!(
+            "parameter {} is {:?}, which {} does not hold exactly; declare datetime2(7), or write a value that it holds",
+            parameter.name, parameter.value, parameter.sql_type
+        ),
+    }
 }
 
 /// Days since 0001-01-01.
@@ -185,6 +215,29 @@ mod tests {
             execute(&query(&[])).unwrap().text,
             "EXEC sys.sp_executesql @P1"
         );
+    }
+
+    #[test]
+    fn a_value_that_the_server_would_round_is_refused() {
+        for (sql_type, value, exact) in [
+            ("datetime", "2024-04-30T23:59:59.997", true),
+            ("datetime", "2024-04-30T23:59:59.003", true),
+            // SQL Server makes this 2024-05-01T00:00:00: the next month.
+            ("datetime", "2024-04-30T23:59:59.999", false),
+            ("datetime", "2024-04-30T23:59:59.9999999", false),
+            ("smalldatetime", "2024-04-30T23:59:00", true),
+            ("smalldatetime", "2024-04-30T23:59:30", false),
+            ("datetime2(3)", "2024-04-30T23:59:59.999", true),
+            ("datetime2(3)", "2024-04-30T23:59:59.9999", false),
+            ("datetime2(0)", "2024-04-30T23:59:59.5", false),
+            ("datetime2(7)", "2024-04-30T23:59:59.9999999", true),
+            ("datetime2(7)", "2024-04-30T23:59:59+02:00", false),
+            ("date", "2024-04-30", true),
+            ("date", "2024-04-30T23:59:59", false),
+        ] {
+            let bound = execute(&query(&[("@at", sql_type, value)]));
+            assert_eq!(bound.is_ok(), exact, "{sql_type} {value}");
+        }
     }
 
     #[test]

@@ -13,6 +13,12 @@ use crate::{
 
 /// Ticks of 100 ns in a minute.
 const TICKS_PER_MINUTE: i64 = 600_000_000;
+/// 1753-01-01 to 9999-12-31, in days since 1900-01-01.
+const DATETIME_DAYS: std::ops::RangeInclusive<i32> = -53_690..=2_958_463;
+/// 1/300 s in a day.
+const DATETIME_UNITS: u32 = 25_920_000;
+/// 9999-12-31, in days since 0001-01-01.
+const LAST_DAY: i32 = 3_652_058;
 
 /// Pushes one cell.
 pub(super) fn push(
@@ -39,10 +45,16 @@ pub(super) fn push(
         ColumnData::Numeric(Some(n)) => sink.decimal(n.value(), n.scale()),
         ColumnData::Xml(Some(xml)) => sink.text(xml.as_ref().as_ref()),
         ColumnData::DateTime(Some(at)) => {
+            if !DATETIME_DAYS.contains(&at.days()) || at.seconds_fragments() >= DATETIME_UNITS {
+                return Err(sink.undecodable("the server sent a datetime outside its range"));
+            }
             sink.datetime(at.days() - DAYS_FROM_1900, at.seconds_fragments())
         }
         ColumnData::SmallDateTime(Some(at)) => {
             // tiberius calls the minutes of the day "seconds fragments" here.
+            if at.seconds_fragments() >= 1_440 {
+                return Err(sink.undecodable("the server sent a smalldatetime beyond midnight"));
+            }
             let days = i64::from(at.days()) - i64::from(DAYS_FROM_1900);
             sink.timestamp(
                 days * TICKS_PER_DAY + i64::from(at.seconds_fragments()) * TICKS_PER_MINUTE,
@@ -52,7 +64,10 @@ pub(super) fn push(
             let ticks = ticks(*time, sink)?;
             sink.time(ticks)
         }
-        ColumnData::Date(Some(date)) => sink.date(days(*date)),
+        ColumnData::Date(Some(date)) => {
+            let days = days(*date, sink)?;
+            sink.date(days)
+        }
         ColumnData::DateTime2(Some(at)) => {
             let ticks = instant(*at, sink)?;
             sink.timestamp(ticks)
@@ -83,9 +98,13 @@ pub(super) fn push(
     }
 }
 
-/// Since 1970. A day count of the wire has three bytes.
-fn days(date: Date) -> i32 {
-    date.days().min(0x00ff_ffff) as i32 - DAYS_FROM_YEAR_1
+/// Since 1970. A day count of the wire has three bytes, more than SQL Server's years.
+fn days(date: Date, sink: &dyn RowSink) -> Result<i32, ExtractError> {
+    i32::try_from(date.days())
+        .ok()
+        .filter(|days| *days <= LAST_DAY)
+        .map(|days| days - DAYS_FROM_YEAR_1)
+        .ok_or_else(|| sink.undecodable("the server sent a date after the year 9999"))
 }
 
 /// Ticks of 100 ns, whatever the scale of the wire.
@@ -102,5 +121,61 @@ fn ticks(time: Time, sink: &dyn RowSink) -> Result<i64, ExtractError> {
 }
 
 fn instant(at: DateTime2, sink: &dyn RowSink) -> Result<i64, ExtractError> {
-    Ok(i64::from(days(at.date())) * TICKS_PER_DAY + ticks(at.time(), sink)?)
+    Ok(i64::from(days(at.date(), sink)?) * TICKS_PER_DAY + ticks(at.time(), sink)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tiberius::time::{DateTime, SmallDateTime};
+
+    use super::*;
+    use crate::one_row::OneRow;
+
+    fn pushed(column_type: ColumnType, data: ColumnData<'_>) -> Result<String, ExtractError> {
+        let mut sink = OneRow::default();
+        sink.start(&["c"])?;
+        push(column_type, &data, &mut sink)?;
+        sink.end_row()?;
+        Ok(sink.take()?.remove(0).value.unwrap_or_default())
+    }
+
+    #[test]
+    fn dates_and_times_end_where_sql_server_ends() {
+        let datetime = |days, units| {
+            let at = DateTime::new(days, units);
+            pushed(ColumnType::Datetime, ColumnData::DateTime(Some(at)))
+        };
+        assert_eq!(datetime(-53_690, 0).unwrap(), "1753-01-01T00:00:00");
+        assert_eq!(
+            datetime(2_958_463, 25_919_999).unwrap(),
+            "9999-12-31T23:59:59.996667"
+        );
+        for (days, units) in [
+            (-53_691, 0),
+            (2_958_464, 0),
+            (0, 25_920_000),
+            (i32::MIN, 0),
+            (i32::MAX, u32::MAX),
+        ] {
+            assert!(datetime(days, units).is_err(), "{days} {units}");
+        }
+        let small = |days, minutes| {
+            let at = SmallDateTime::new(days, minutes);
+            pushed(ColumnType::Datetime4, ColumnData::SmallDateTime(Some(at)))
+        };
+        assert_eq!(small(u16::MAX, 1_439).unwrap(), "2079-06-06T23:59:00");
+        assert!(small(0, 1_440).is_err());
+        let date = |days| {
+            let at = Date::new(days);
+            pushed(ColumnType::Daten, ColumnData::Date(Some(at)))
+        };
+        assert_eq!(date(3_652_058).unwrap(), "9999-12-31");
+        assert!(date(3_652_059).is_err());
+        let datetime2 = |days| {
+            let at = DateTime2::new(Date::new(days), Time::new(0, 7));
+            pushed(ColumnType::Datetime2, ColumnData::DateTime2(Some(at)))
+        };
+        assert_eq!(datetime2(3_652_058).unwrap(), "9999-12-31T00:00:00");
+        assert!(datetime2(3_652_059).is_err());
+    }
 }

@@ -4,7 +4,7 @@ use soxauto_domain::receipt::{SourceIdentity, TlsRecord};
 
 use crate::{error::ExtractError, one_row::NamedValue, source::Identity};
 
-/// One row. The rights are 1, 0, or NULL where the server does not know the name.
+/// One row. The rights are 1, 0, or NULL where the server does not know the role.
 pub(super) const QUERY: &str = "\
 SELECT CAST(@@SERVERNAME AS nvarchar(128)) AS [server], DB_NAME() AS [database], ORIGINAL_LOGIN() AS [login],
   CAST(@@VERSION AS nvarchar(400)) AS [version], SYSUTCDATETIME() AS [server_time],
@@ -43,8 +43,14 @@ pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<Identity, Extra
     let mut write_rights = Vec::new();
     for (column, right) in RIGHTS {
         match find(column)? {
-            // NULL: the server knows no such role or permission, so nobody has it.
-            None | Some("0") => {}
+            Some("0") => {}
+            // NULL: the server knows no such role, so nobody is in it. A permission that it cannot tell is not a "no".
+            None if column.starts_with("is_") => {}
+            None => {
+                return Err(wrong(format!(
+                    "the server cannot tell whether the login has {right} in the database"
+                )));
+            }
             Some("1") => write_rights.push(right.to_owned()),
             Some(other) => return Err(wrong(format!("{column} is {other:?}"))),
         }
@@ -138,5 +144,12 @@ mod tests {
     fn an_answer_that_is_not_understood_is_no_reader() {
         assert!(read(&row(&[("can_insert", Some("maybe"))]), TlsRecord::Verified).is_err());
         assert!(read(&row(&[])[..8], TlsRecord::Verified).is_err());
+        // NULL: the permission could not be asked for, as with a database name that holds a point.
+        for right in ["can_insert", "can_update", "can_delete", "can_alter"] {
+            assert!(
+                read(&row(&[(right, None)]), TlsRecord::Verified).is_err(),
+                "{right}"
+            );
+        }
     }
 }

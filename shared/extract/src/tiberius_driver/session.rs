@@ -12,7 +12,7 @@ use tokio_util::compat::Compat;
 use super::{
     bind::{self, Statement},
     decode, failure, identity,
-    watched::{Pulse, Watched},
+    watched::{Pulse, ROW_TOO_LARGE, Watched},
 };
 use crate::{
     error::ExtractError,
@@ -55,6 +55,7 @@ impl Session {
             pulse: self.pulse.clone(),
             limits: self.limits,
         };
+        self.pulse.row_begins();
         let parameters = statement.parameters();
         let sent = watch
             .first(self.client.query(statement.text.clone(), &parameters))
@@ -135,6 +136,9 @@ async fn pump(
         };
         match item {
             None => break,
+            Some(Err(_)) if watch.pulse.row_too_large() => {
+                return Err(sink.undecodable(ROW_TOO_LARGE));
+            }
             Some(Err(e)) => return Err(failure::running(&e, rows, Some(sink))),
             Some(Ok(QueryItem::Metadata(_))) if began => {
                 return Err(ExtractError::ResultSets {
@@ -156,6 +160,7 @@ async fn pump(
                     decode::push(column.column_type(), data, sink)?;
                 }
                 rows += 1;
+                watch.pulse.row_begins();
                 if sink.end_row()? == Flow::Full {
                     sink.flush().await?;
                 }
@@ -179,6 +184,7 @@ impl Source for Session {
             pulse: self.pulse.clone(),
             limits: self.limits,
         };
+        self.pulse.row_begins();
         let stream = watch
             .first(self.client.simple_query(identity::QUERY))
             .await?

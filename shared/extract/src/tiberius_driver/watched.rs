@@ -1,4 +1,5 @@
-//! A socket that counts what it receives, so that silence can be told from a long value on a slow line.
+//! A socket that counts what it receives, so that silence can be told from a long value on a slow line, and so that
+//! one value of two gigabytes is refused before it is in memory.
 
 use std::{
     io,
@@ -15,13 +16,35 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes received so far.
+/// Most bytes of one row on the wire. tiberius gathers a value whole before it shows it, and a value may have 2 GB; of
+/// the largest texts and binaries that the warehouse takes, a row of this size holds dozens.
+const ROW_BYTES: u64 = 32 * 1024 * 1024;
+/// What is said of a larger row.
+pub(super) const ROW_TOO_LARGE: &str = "the row has more than 32 MiB on the wire: a text or binary in it is longer than any that can be extracted; cut it, or leave the column out of the query";
+
+/// Bytes received so far, and how many they were when the current row began.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pulse(Arc<AtomicU64>);
+pub(super) struct Pulse(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    bytes: AtomicU64,
+    before_row: AtomicU64,
+}
 
 impl Pulse {
     pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A row, or an answer, begins.
+    pub(super) fn row_begins(&self) {
+        self.0.before_row.store(self.bytes(), Ordering::Relaxed);
+    }
+
+    /// Whether more came than a row may have.
+    pub(super) fn row_too_large(&self) -> bool {
+        self.bytes() - self.0.before_row.load(Ordering::Relaxed) > ROW_BYTES
     }
 }
 
@@ -47,7 +70,13 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.tcp).poll_read(cx, buffer);
         let received = buffer.filled().len() - before;
-        self.pulse.0.fetch_add(received as u64, Ordering::Relaxed);
+        self.pulse
+            .0
+            .bytes
+            .fetch_add(received as u64, Ordering::Relaxed);
+        if self.pulse.row_too_large() {
+            return Poll::Ready(Err(io::Error::other(ROW_TOO_LARGE)));
+        }
         polled
     }
 }

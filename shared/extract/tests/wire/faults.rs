@@ -204,6 +204,30 @@ async fn server_errors_keep_their_number_before_and_among_rows() {
 }
 
 #[tokio::test]
+async fn a_value_larger_than_any_that_fits_is_not_gathered_in_memory() {
+    // 40 MB on the wire; a value may have 2 GB.
+    let huge = Rows::cells(
+        vec![column("t", "nvarchar(max)")],
+        vec![
+            vec![Cell::text("small")],
+            vec![Cell::text("x".repeat(20_000_000))],
+        ],
+    );
+    let (outcome, seen) = read(Script::rows(huge), quick(5_000)).await;
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("32 MiB"), "{error}");
+    assert_eq!(seen, 1);
+    // Many rows may have more together.
+    let many = Rows::cells(
+        vec![column("t", "nvarchar(max)")],
+        (0..40)
+            .map(|_| vec![Cell::text("x".repeat(500_000))])
+            .collect(),
+    );
+    assert_eq!(read(Script::rows(many), quick(5_000)).await.0.unwrap(), 40);
+}
+
+#[tokio::test]
 async fn exactly_one_result_set() {
     let two = Script::new()
         .then(Step::Rows(rows(3)))

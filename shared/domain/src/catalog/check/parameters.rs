@@ -68,7 +68,7 @@ pub(super) fn check(file: &IpeFile, at: &Locator<'_>, problems: &mut Vec<Problem
                     .iter()
                     .chain(parameter.values.iter().flatten())
                 {
-                    if let Err(e) = value::parse(sql_type, text) {
+                    if let Err(e) = value::parse_parameter(sql_type, text) {
                         problems.push(at.problem(&steps, e, "Correct the value or the type"));
                     }
                 }

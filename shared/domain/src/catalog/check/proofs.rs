@@ -145,7 +145,7 @@ pub(super) fn check(file: &IpeFile, at: &Locator<'_>, problems: &mut Vec<Problem
         }
         (None, Some(value), Some(_), _) | (None, Some(value), None, Some(_)) => {
             if let Ok(sql_type) = parameter.sql_type.parse::<SqlType>()
-                && let Err(e) = value::parse(sql_type, value)
+                && let Err(e) = value::parse_parameter(sql_type, value)
             {
                 problems.push(at.problem(
                     &[Step::Key("negative"), Step::Key("replace")],
