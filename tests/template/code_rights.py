@@ -81,7 +81,7 @@ LAKE_OF = {"worker": "evidence", "runs": "evidence", "lease": "state"}
 # Keys that a reader of the code knows and this parser does not: (part, file, function) → key function of layout.rs.
 KNOWN_KEYS = {
     # `job.plan.key` is compared with `layout.plan` before it is read.
-    ("worker", "job.rs", "plan"): "plan",
+    ("worker", "plan.rs", "fetch"): "plan",
     # The keys come from a listing of the open runs.
     ("finalizer", "sweep.rs", "sweep"): "state::open_run",
 }

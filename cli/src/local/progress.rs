@@ -1,13 +1,10 @@
 //! What a person sees while a run goes on: bars on a terminal, plain lines elsewhere; always on standard error.
 
-use std::{
-    collections::BTreeMap,
-    io::IsTerminal as _,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, io::IsTerminal as _, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use soxauto_domain::{IpeId, IpeState, facts::IpeFacts};
+use soxauto_extract::Step as WorkStep;
 use soxauto_local::Step;
 
 use super::watch::Seen;
@@ -32,14 +29,11 @@ pub(crate) struct RunProgress {
     bars: Option<MultiProgress>,
     run: Option<ProgressBar>,
     ipes: BTreeMap<IpeId, IpeLine>,
-    started: Instant,
 }
 
 struct IpeLine {
     bar: Option<ProgressBar>,
     shown: Option<(IpeState, bool, usize)>,
-    /// When the IPE was seen to end, for the table.
-    ended: Option<Duration>,
 }
 
 impl RunProgress {
@@ -50,14 +44,18 @@ impl RunProgress {
             bars,
             run: None,
             ipes: BTreeMap::new(),
-            started: Instant::now(),
         }
     }
 
     /// Shows what was seen.
     pub(crate) fn show(&mut self, seen: &Seen) {
         let total = seen.facts.ipes.len();
-        let done = seen.facts.ipes.iter().filter(|ipe| is_done(ipe)).count();
+        let done = seen
+            .facts
+            .ipes
+            .iter()
+            .filter(|ipe| ipe.arrived().is_terminal())
+            .count();
         if let Some(bars) = &self.bars
             && self.run.is_none()
         {
@@ -80,23 +78,19 @@ impl RunProgress {
         let bars = self.bars.as_ref();
         let line = self.ipes.entry(ipe.id.clone()).or_insert_with(|| IpeLine {
             bar: bars.map(|bars| {
-                let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_style(style("{prefix:<16} {spinner} {msg}"));
+                let bar = bars.add(ProgressBar::new(LOADED));
+                bar.set_style(style("{prefix:<16} [{bar:28}] {msg}"));
                 bar.set_prefix(ipe.id.to_string());
                 bar
             }),
             shown: None,
-            ended: None,
         });
-        if is_done(ipe) && line.ended.is_none() {
-            line.ended = Some(self.started.elapsed());
-        }
         let text = describe(ipe, seen);
         if let Some(bar) = &line.bar {
+            bar.set_position(position(ipe, seen));
             bar.set_message(text.clone());
-            bar.tick();
         }
-        let now = (ipe.state(), is_done(ipe), ipe.attempts.len());
+        let now = (ipe.state(), ipe.arrived().is_terminal(), ipe.attempts.len());
         if line.bar.is_none()
             && line.shown != Some(now)
             && (line.shown.is_some() || ipe.state() != IpeState::Planned)
@@ -124,12 +118,27 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Whether nothing more is expected of the IPE: loaded, rejected or failed.
-fn is_done(ipe: &IpeFacts) -> bool {
-    match (ipe.state(), ipe.deciding()) {
-        (IpeState::Passed, Some((attempt, _))) => attempt.load.is_some(),
-        (state, _) => state.is_terminal(),
+/// Where a report's bar stands when its receipt is there: every step of the worker is behind it.
+const RECEIPT: u64 = WorkStep::ALL.len() as u64 + 1;
+/// Where it ends.
+const LOADED: u64 = RECEIPT + 1;
+
+/// How far the report is: one part of the bar for each step of the worker, one for the load.
+fn position(ipe: &IpeFacts, seen: &Seen) -> u64 {
+    if ipe.arrived().is_terminal() {
+        return LOADED;
     }
+    if ipe.deciding().is_some() {
+        return RECEIPT;
+    }
+    let step = seen
+        .progress
+        .get(&ipe.id)
+        .map(|progress| progress.stage.as_str());
+    let reached = WorkStep::ALL
+        .iter()
+        .position(|one| Some(one.as_str()) == step);
+    reached.map_or(0, |index| index as u64 + 1)
 }
 
 fn describe(ipe: &IpeFacts, seen: &Seen) -> String {

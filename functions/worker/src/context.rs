@@ -82,7 +82,7 @@ impl Default for Timing {
             // The message may be back three quarters of its visibility and a beat after the last renewal: the lease must
             // have ended by then, or that delivery is wasted on waiting.
             lease: Duration::from_secs(60),
-            beat: Duration::from_secs(5),
+            beat: Duration::from_secs(2),
             reserve: Duration::from_secs(20),
         }
     }

@@ -20,7 +20,7 @@ pub async fn alive<T>(
     let beats = async {
         let mut extended = Instant::now();
         loop {
-            tokio::time::sleep(context.timing.beat).await;
+            // The first beat comes at once: whoever watches sees that the work has begun.
             match lease.renew(Some(journal.progress())).await {
                 Ok(()) => {}
                 Err(lost @ LeaseError::Lost { .. }) => return WorkerError::from(lost),
@@ -37,6 +37,7 @@ pub async fn alive<T>(
                     Err(e) => tracing::warn!("the message's visibility could not be extended: {e}"),
                 }
             }
+            tokio::time::sleep(context.timing.beat).await;
         }
     };
     tokio::select! {

@@ -32,6 +32,18 @@ pub enum Step {
 }
 
 impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Identity,
+        Self::Describe,
+        Self::CompletenessBefore,
+        Self::Witness,
+        Self::Rows,
+        Self::CompletenessAfter,
+        Self::Negative,
+    ];
+
     /// The name in logs, errors and `summary.json`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
