@@ -558,3 +558,41 @@ async fn a_transaction_that_fails_for_good_is_not_tried_again_here() {
     assert_eq!(world.notify(&[R1]).await, ["m-0"]);
     assert_eq!(world.warehouse.asked().len(), 2);
 }
+
+#[tokio::test]
+async fn a_receipt_that_comes_late_changes_nothing_that_is_loaded() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 2).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1]);
+    // The first worker outlived its lease, and commits only now.
+    world.clock.advance(HOUR);
+    world.passed(R1, "IPE_07", 1).await;
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert!(!world.loaded(R1, "IPE_07", 1));
+    let last = *world.manifests(R1).last().unwrap();
+    let ipe = &world.manifest(R1, last).await.predicate.ipes[0];
+    assert_eq!(ipe.attempt, Some(2));
+}
+
+#[tokio::test]
+async fn the_sweep_leaves_a_run_to_the_finalizer_that_is_at_work_on_it() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    let key = state::run_lease(&run(R1));
+    let lease = world
+        .context
+        .leases
+        .acquire(&key, "another finalizer", Duration::from_secs(60))
+        .await
+        .unwrap();
+    world.sweep().await.unwrap();
+    assert!(world.manifests(R1).is_empty());
+    lease.release().await.unwrap();
+    world.loads(1);
+    world.sweep().await.unwrap();
+    assert_eq!(world.manifests(R1), [1]);
+}

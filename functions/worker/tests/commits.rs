@@ -1,12 +1,12 @@
 //! Attempts that are extracted and then die, or meet a rival: one receipt in the end, and nothing half-written counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use bytes::Bytes;
-use lambda_runtime::{Context as LambdaContext, LambdaEvent};
 use serde_json::json;
 use soxauto_cloud::{
     clock::{Clock, SystemClock},
@@ -17,29 +17,22 @@ use soxauto_cloud::{
     telemetry::Telemetry,
 };
 use soxauto_domain::{
-    BoundQuery, IpeState, Plan, PlannedIpe, RunId, Sha256, bind,
+    BoundQuery, IpeState, PlannedIpe, Sha256, bind,
     catalog::Sample,
     facts::IpeFacts,
     layout::Layout,
-    plan::{
-        ColumnContract, PlanSchema, PlannedCompleteness, PlannedControl, PlannedNegative,
-        PlannedWitness, Software, Stage,
-    },
+    plan::{ColumnContract, PlannedCompleteness, PlannedNegative, PlannedWitness},
     receipt::{SourceIdentity, TlsRecord},
-    start::{Trigger, TriggerSource},
 };
 use soxauto_extract::{
     ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Identity, Limits,
     RowSink, Source,
 };
 use soxauto_runs::RunReader;
-use soxauto_worker::{
-    Context,
-    context::{Settings, Timing},
-    handle,
-};
+use soxauto_worker::{Context, context::Timing};
 
-const RUN: &str = "C-PG-1/2024-05-01/r1";
+use support::{Delivery, RUN, is_done, plan_of, settings};
+
 const ROWS: &str = "SELECT id FROM t";
 const COUNT: &str = "SELECT COUNT(*) AS row_count FROM u";
 const PERTURBED: &str = "SELECT id FROM t WHERE id <> 1";
@@ -170,15 +163,7 @@ impl World {
         let secrets = MemorySecrets::default();
         secrets.put("source", "Server=localhost;User Id=reader;Password=x");
         let context = Context {
-            settings: Settings {
-                stage: Stage::Dev,
-                evidence_bucket: "evidence".into(),
-                evidence_prefix: "evidence".into(),
-                state_bucket: "state".into(),
-                jobs_queue_url: "jobs".into(),
-                source_secret: "source".into(),
-                max_receives: 3,
-            },
+            settings: settings(),
             timing: Timing::default(),
             jobs: Arc::new(MemoryQueue::new("jobs", Duration::from_secs(60))),
             leases: Leases::new(Arc::new(state.clone()), Arc::clone(&clock)),
@@ -189,37 +174,10 @@ impl World {
             clock,
             telemetry: Telemetry::for_tests(),
         };
-        let run: RunId = RUN.parse().unwrap();
-        let plan = Plan {
-            schema: PlanSchema,
-            run_id: run.clone(),
-            supersedes: None,
-            control: PlannedControl {
-                id: run.control().clone(),
-                title: "t".into(),
-                time_zone: "Europe/Paris".into(),
-                warehouse_schema: "reconciliation".into(),
-            },
-            period: run.cutoff().period(),
-            created_at: "2024-05-01T07:00:00Z".parse().unwrap(),
-            deadline: "2024-05-01T19:00:00Z".parse().unwrap(),
-            trigger: Trigger {
-                source: TriggerSource::Direct,
-                id: "t".into(),
-                scheduled_time: None,
-                principal: None,
-            },
-            stage: Stage::Dev,
-            software: Software {
-                name: "t".into(),
-                version: "0".into(),
-            },
-            catalog_sha256: Sha256::of("catalog"),
-            ipes: vec![ipe()],
-        };
+        let plan = plan_of(ipe());
         let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
         let sha256 = Sha256::of(&bytes);
-        let key = context.reader.layout().plan(&run);
+        let key = context.reader.layout().plan(&plan.run_id);
         evidence
             .inner()
             .create(&key, bytes, "application/json")
@@ -237,22 +195,14 @@ impl World {
 
     /// Delivers the job; says whether the message is done.
     async fn deliver(&self, request: &str, receive_count: u32) -> bool {
-        let mut record = SqsMessage::default();
-        record.message_id = Some("m".into());
-        record.receipt_handle = Some("h".into());
-        record.body = Some(self.job.clone());
-        record
-            .attributes
-            .insert("ApproximateReceiveCount".into(), receive_count.to_string());
-        let mut event = SqsEvent::default();
-        event.records = vec![record];
-        let mut lambda = LambdaContext::default();
-        lambda.request_id = request.to_owned();
-        lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + 60_000;
-        let response = handle(&self.context, LambdaEvent::new(event, lambda))
-            .await
-            .unwrap();
-        response.batch_item_failures.is_empty()
+        let delivery = Delivery {
+            message_id: "m",
+            receipt_handle: "h",
+            body: &self.job,
+            receive_count,
+            request_id: request,
+        };
+        is_done(&self.context, delivery).await
     }
 
     async fn facts(&self) -> IpeFacts {

@@ -1,12 +1,12 @@
 //! Deliveries that end before the source is asked: over the in-memory twins, with a driver that must not be called.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use bytes::Bytes;
-use lambda_runtime::{Context as LambdaContext, LambdaEvent};
 use serde_json::json;
 use soxauto_cloud::{
     clock::{Clock, SystemClock},
@@ -17,18 +17,14 @@ use soxauto_cloud::{
     telemetry::Telemetry,
 };
 use soxauto_domain::{
-    Failure, Plan, RunId, Sha256,
+    Failure, RunId, Sha256,
     layout::{Layout, state},
-    plan::{PlanSchema, PlannedControl, Software, Stage},
-    start::{Trigger, TriggerSource},
 };
 use soxauto_extract::{ConnectionSettings, Driver, ExtractError, Limits, Source};
 use soxauto_runs::RunReader;
-use soxauto_worker::{
-    Context,
-    context::{Settings, Timing},
-    handle,
-};
+use soxauto_worker::{Context, context::Timing};
+
+use support::{Delivery, RUN, is_done, plan_of, settings};
 
 struct Uncallable;
 
@@ -52,8 +48,6 @@ struct World {
     dead: MemoryQueue,
 }
 
-const RUN: &str = "C-PG-1/2024-05-01/r1";
-
 impl World {
     fn new() -> Self {
         let evidence = MemoryLake::new("evidence");
@@ -63,15 +57,7 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake: Arc<dyn Lake> = Arc::new(evidence.clone());
         let context = Context {
-            settings: Settings {
-                stage: Stage::Dev,
-                evidence_bucket: "evidence".into(),
-                evidence_prefix: "evidence".into(),
-                state_bucket: "state".into(),
-                jobs_queue_url: "jobs".into(),
-                source_secret: "source".into(),
-                max_receives: 3,
-            },
+            settings: settings(),
             timing: Timing::default(),
             jobs: Arc::new(jobs.clone()),
             leases: Leases::new(Arc::new(state.clone()), Arc::clone(&clock)),
@@ -95,40 +81,8 @@ impl World {
     async fn plan(&self) -> Sha256 {
         let run: RunId = RUN.parse().unwrap();
         let catalog = soxauto_catalog::load().unwrap();
-        let period = run.cutoff().period();
-        let plan = Plan {
-            schema: PlanSchema,
-            run_id: run.clone(),
-            supersedes: None,
-            control: PlannedControl {
-                id: run.control().clone(),
-                title: "t".into(),
-                time_zone: "Europe/Paris".into(),
-                warehouse_schema: "reconciliation".into(),
-            },
-            period,
-            created_at: "2024-05-01T07:00:00Z".parse().unwrap(),
-            deadline: "2024-05-01T19:00:00Z".parse().unwrap(),
-            trigger: Trigger {
-                source: TriggerSource::Direct,
-                id: "t".into(),
-                scheduled_time: None,
-                principal: None,
-            },
-            stage: Stage::Dev,
-            software: Software {
-                name: "t".into(),
-                version: "0".into(),
-            },
-            catalog_sha256: catalog.sha256,
-            ipes: vec![
-                catalog
-                    .ipe(&"IPE_07".parse().unwrap())
-                    .unwrap()
-                    .resolve(&period)
-                    .unwrap(),
-            ],
-        };
+        let ipe = catalog.ipe(&"IPE_07".parse().unwrap()).unwrap();
+        let plan = plan_of(ipe.resolve(&run.cutoff().period()).unwrap());
         let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
         let sha256 = Sha256::of(&bytes);
         self.evidence
@@ -162,22 +116,14 @@ impl World {
             .unwrap()
             .pop()
             .expect("a message is visible");
-        let mut record = SqsMessage::default();
-        record.message_id = Some(message.message_id.clone());
-        record.receipt_handle = Some(message.receipt_handle.clone());
-        record.body = Some(message.body.clone());
-        record.attributes.insert(
-            "ApproximateReceiveCount".into(),
-            message.receive_count.to_string(),
-        );
-        let mut event = SqsEvent::default();
-        event.records = vec![record];
-        let mut lambda = LambdaContext::default();
-        lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + 60_000;
-        let response = handle(&self.context, LambdaEvent::new(event, lambda))
-            .await
-            .unwrap();
-        let failed = !response.batch_item_failures.is_empty();
+        let delivery = Delivery {
+            message_id: &message.message_id,
+            receipt_handle: &message.receipt_handle,
+            body: &message.body,
+            receive_count: message.receive_count,
+            request_id: "r-1",
+        };
+        let failed = !is_done(&self.context, delivery).await;
         if !failed {
             self.jobs.delete(&message.receipt_handle).await.unwrap();
         }

@@ -116,3 +116,14 @@ async fn a_renewal_whose_answer_was_lost_does_not_lose_the_lease() {
     lease.renew(None).await.unwrap();
     lease.release().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_lease_whose_last_renewal_was_not_heard_of_is_given_back_all_the_same() {
+    let lake = FaultyLake::new(MemoryLake::new("state"));
+    let leases = Leases::new(Arc::new(lake.clone()), Arc::new(crate::clock::SystemClock));
+    let mut lease = leases.acquire("key", "a", TTL).await.unwrap();
+    lake.fail(Fault::new(Operation::Replace, 1).after());
+    assert!(lease.renew(None).await.is_err());
+    lease.release().await.unwrap();
+    assert!(lake.inner().keys().is_empty());
+}

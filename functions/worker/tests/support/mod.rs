@@ -1,0 +1,89 @@
+//! What the worker's tests share: settings, a plan of one report, and a delivery of its message.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use lambda_runtime::{Context as LambdaContext, LambdaEvent};
+use soxauto_cloud::clock::{Clock as _, SystemClock};
+use soxauto_domain::{
+    Plan, PlannedIpe, RunId, Sha256,
+    plan::{PlanSchema, PlannedControl, Software, Stage},
+    start::{Trigger, TriggerSource},
+};
+use soxauto_worker::{Context, context::Settings, handle};
+
+/// The run of every test.
+pub(crate) const RUN: &str = "C-PG-1/2024-05-01/r1";
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        stage: Stage::Dev,
+        evidence_bucket: "evidence".into(),
+        evidence_prefix: "evidence".into(),
+        state_bucket: "state".into(),
+        jobs_queue_url: "jobs".into(),
+        source_secret: "source".into(),
+        max_receives: 3,
+    }
+}
+
+/// A plan of [`RUN`] with this report only.
+pub(crate) fn plan_of(ipe: PlannedIpe) -> Plan {
+    let run_id: RunId = RUN.parse().unwrap();
+    Plan {
+        schema: PlanSchema,
+        supersedes: None,
+        control: PlannedControl {
+            id: run_id.control().clone(),
+            title: "t".into(),
+            time_zone: "Europe/Paris".into(),
+            warehouse_schema: "reconciliation".into(),
+        },
+        period: run_id.cutoff().period(),
+        run_id,
+        created_at: "2024-05-01T07:00:00Z".parse().unwrap(),
+        deadline: "2024-05-01T19:00:00Z".parse().unwrap(),
+        trigger: Trigger {
+            source: TriggerSource::Direct,
+            id: "t".into(),
+            scheduled_time: None,
+            principal: None,
+        },
+        stage: Stage::Dev,
+        software: Software {
+            name: "t".into(),
+            version: "0".into(),
+        },
+        catalog_sha256: Sha256::of("catalog"),
+        ipes: vec![ipe],
+    }
+}
+
+/// One delivery of a message.
+pub(crate) struct Delivery<'d> {
+    pub(crate) message_id: &'d str,
+    pub(crate) receipt_handle: &'d str,
+    pub(crate) body: &'d str,
+    pub(crate) receive_count: u32,
+    pub(crate) request_id: &'d str,
+}
+
+/// Hands the delivery to the function; says whether the message is done.
+pub(crate) async fn is_done(context: &Context, delivery: Delivery<'_>) -> bool {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(delivery.message_id.to_owned());
+    record.receipt_handle = Some(delivery.receipt_handle.to_owned());
+    record.body = Some(delivery.body.to_owned());
+    record.attributes.insert(
+        "ApproximateReceiveCount".into(),
+        delivery.receive_count.to_string(),
+    );
+    let mut event = SqsEvent::default();
+    event.records = vec![record];
+    let mut lambda = LambdaContext::default();
+    lambda.request_id = delivery.request_id.to_owned();
+    lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + 60_000;
+    let response = handle(context, LambdaEvent::new(event, lambda))
+        .await
+        .unwrap();
+    response.batch_item_failures.is_empty()
+}
