@@ -1,8 +1,12 @@
 //! `soxauto`: the operator's tool.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod catalog;
 mod exit;
 mod local;
+mod operate;
+mod table;
+mod target;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,8 @@ enum Command {
     /// The whole stack on this machine: real functions, real template, emulated AWS, stand-ins for the databases.
     #[command(subcommand)]
     Local(local::LocalCommand),
+    #[command(flatten)]
+    Operate(operate::OperateCommand),
     /// The catalog of IPEs.
     Catalog(catalog::CatalogArgs),
 }
@@ -32,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Local(command) => local::run(command),
+        Command::Operate(command) => operate::run(command),
         Command::Catalog(args) => catalog::run(args),
     }
 }

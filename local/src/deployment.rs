@@ -21,6 +21,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs)] // The template describes each output.
 pub struct Outputs {
+    pub control: String,
     pub evidence_bucket_name: String,
     pub evidence_prefix: String,
     pub state_bucket_name: String,

@@ -120,14 +120,8 @@ fn unused(stacks: &Path, name: &str) -> PathBuf {
 
 /// Removes the temporary files of ended stacks, and the oldest of them altogether. Best effort: an old folder harms nobody.
 fn prune(stacks: &Path) {
-    let Ok(entries) = fs::read_dir(stacks) else {
-        return;
-    };
-    let mut ended: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|folder| has_ended(folder))
-        .collect();
+    let mut ended = stack_folders(stacks);
+    ended.retain(|folder| has_ended(folder));
     ended.sort();
     // A stack that was killed could not do this itself.
     for folder in &ended {
@@ -139,7 +133,14 @@ fn prune(stacks: &Path) {
     }
 }
 
-fn has_ended(folder: &Path) -> bool {
+/// The folders of all stacks, of living and of ended ones.
+pub(crate) fn stack_folders(stacks: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(stacks).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Whether the folder's launcher is gone.
+pub(crate) fn has_ended(folder: &Path) -> bool {
     // Without a lock file the stack is just being made.
     File::open(folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok())
 }

@@ -17,6 +17,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod announcement;
 mod aws;
 mod deployment;
 mod environment;
@@ -32,6 +33,7 @@ mod source;
 mod stack;
 mod start;
 
+pub use announcement::{Announcement, announced};
 pub use aws::{LogLine, Response};
 pub use deployment::Outputs;
 pub use error::StackError;

@@ -5,7 +5,8 @@ use std::io::Write;
 use serde::Serialize;
 use soxauto_domain::catalog::{self, Problem};
 
-use super::{CatalogError, Style, source::Folder, table};
+use super::{CatalogError, Style, source::Folder};
+use crate::table;
 
 /// What was checked and found, as `--format json` prints it.
 #[derive(Debug, Serialize)]

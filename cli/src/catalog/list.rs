@@ -5,7 +5,8 @@ use std::io::Write;
 use serde::Serialize;
 use soxauto_domain::catalog::Catalog;
 
-use super::{CatalogError, Style, table};
+use super::{CatalogError, Style};
+use crate::table;
 
 /// One line of the list.
 #[derive(Debug, Serialize)]
@@ -58,12 +59,12 @@ pub(super) fn run(
         })
         .collect();
     if style == Style::Table {
-        return table::print(
+        return Ok(table::print(
             ["IPE", "TITLE", "ACCOUNTS", "COLUMNS", "KEY", "TABLE"],
             &cells,
             table::width(),
             out,
-        );
+        )?);
     }
     for row in cells {
         writeln!(out, "{}", row.join("\t"))?;

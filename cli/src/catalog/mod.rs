@@ -5,7 +5,6 @@ mod list;
 mod schema;
 mod show;
 mod source;
-mod table;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -35,6 +35,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, LocalError> {
 
 async fn close_month(args: &RunArgs) -> Result<(Stack, Outcome), LocalError> {
     let mut stack = Stack::start(options(&args.sample).await?, &StackProgress).await?;
+    stack.announce()?;
     let watch = Watch::new(&stack).await;
     let ipes: Vec<String> = args.ipes.iter().map(ToString::to_string).collect();
     let started = Instant::now();

@@ -12,6 +12,7 @@ use crate::exit;
 pub(crate) async fn up(args: UpArgs) -> Result<ExitCode, LocalError> {
     let start = async { Ok(Stack::start(options(&args.sample).await?, &StackProgress).await?) };
     let mut stack = interruptible(start).await?;
+    stack.announce()?;
     match args.format {
         Format::Json => println!("{}", summary(&stack)),
         Format::Table => print!("{}", description(&stack)),
@@ -79,11 +80,9 @@ pub(crate) fn description(stack: &Stack) -> String {
         let _ = writeln!(text, "  export {name}={value}");
     }
     let _ = writeln!(text, "\nStart a month, and look at it:");
-    let function = &outputs.dispatcher_function_name;
-    let _ = writeln!(
-        text,
-        "  aws lambda invoke --function-name {function} --qualifier live --cli-binary-format raw-in-base64-out \\\n    --payload '{{\"cutoff_date\": \"2024-05-01\"}}' /dev/stdout"
-    );
+    for command in ["run --cutoff 2024-05-01 --wait", "status"] {
+        let _ = writeln!(text, "  cargo run --release -- {command}");
+    }
     let _ = writeln!(
         text,
         "  aws s3 ls --recursive s3://{}/",

@@ -47,6 +47,7 @@ pub struct StartBody {
     ipes: Option<Vec<String>>,
     #[serde(default)]
     supersede: bool,
+    principal: Option<String>,
 }
 
 /// Schema of the Scheduler's input.
@@ -112,7 +113,8 @@ impl StartBody {
             source: TriggerSource::Direct,
             id: request_id.to_owned(),
             scheduled_time: None,
-            principal: None,
+            // Lambda does not say who invoked: what the operator's tool says of itself is better than nothing.
+            principal: self.principal.clone(),
         };
         match (self.schema.as_deref(), self.source.as_deref()) {
             (None, None) => Ok(direct),
@@ -140,6 +142,12 @@ impl StartBody {
     /// # Errors
     /// [`DispatcherError`] for a bad date or identifier.
     pub fn request(self, trigger: Trigger) -> Result<StartRequest, DispatcherError> {
+        // Where AWS names the caller, or nobody asked, an event must not claim one.
+        if self.principal.is_some() && trigger.source != TriggerSource::Direct {
+            return Err(DispatcherError::event(
+                "principal is taken from a direct invocation only",
+            ));
+        }
         let cutoff = self
             .cutoff_date
             .map(|text| text.parse::<Cutoff>())
@@ -266,6 +274,20 @@ mod tests {
         ] {
             let error = Event::read(event.clone(), "req").unwrap_err();
             assert_eq!(error.code().as_str(), code, "{event}");
+        }
+    }
+
+    #[test]
+    fn only_a_direct_invocation_names_its_principal() {
+        let who = "arn:aws:iam::1:user/o";
+        let request = start(json!({"principal": who}));
+        assert_eq!(request.trigger.principal.as_deref(), Some(who));
+        for event in [
+            json!({"schema": "soxauto.start/1", "source": "schedule", "principal": who}),
+            json!({"detail": {"principal": who}, "detail-type": "Start", "id": "ev-1"}),
+        ] {
+            let error = Event::read(event.clone(), "req").unwrap_err();
+            assert_eq!(error.code().as_str(), "START_EVENT_INVALID", "{event}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::ToSpan as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use soxauto_cloud::{
     lake::{ETag, LakeError},
     queue::OutgoingMessage,
@@ -13,7 +13,7 @@ use soxauto_domain::{
     catalog::Catalog,
     facts::Stored,
     layout::state,
-    message::{JobSchema, PlanPointer},
+    message::PlanPointer,
     plan::{PlanSchema, PlannedControl, Software},
     start::{StartRequest, TriggerSource},
 };
@@ -24,7 +24,7 @@ use crate::{context::Context, error::DispatcherError};
 const JSON: &str = "application/json";
 
 /// What a start answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Started {
     /// The run.
     pub run_id: RunId,
@@ -41,7 +41,7 @@ pub struct Started {
 }
 
 /// Paths of the function URL.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Links {
     /// State of the run.
     pub status: String,
@@ -291,12 +291,7 @@ async fn dispatch(
         .iter()
         .filter(|ipe| ipe.state() == IpeState::Planned)
     {
-        let job = Job {
-            schema: JobSchema,
-            run_id: plan.run_id.clone(),
-            ipe_id: ipe.id.clone(),
-            plan: pointer.clone(),
-        };
+        let job = Job::new(plan.run_id.clone(), ipe.id.clone(), pointer.clone());
         messages.push(OutgoingMessage {
             id: ipe.id.as_str().to_owned(),
             body: serde_json::to_string(&job)?,

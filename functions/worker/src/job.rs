@@ -56,6 +56,7 @@ pub async fn run(
         request_id: invocation.request_id.clone(),
         function: invocation.function.clone(),
         receive_count: delivery.receive_count,
+        replayed_by: job.replayed_by.clone(),
     };
     let plan = match plan::fetch(context, &job).await {
         Ok(plan) => plan,
@@ -117,7 +118,7 @@ pub async fn run(
         worker: worker.clone(),
     };
     let journal = Journal::new(Arc::clone(&context.clock), attempt.number);
-    journal.note("start", json!({"run": job.run_id, "ipe": job.ipe_id, "attempt": attempt.number, "receive_count": delivery.receive_count}));
+    journal.note("start", json!({"run": job.run_id, "ipe": job.ipe_id, "attempt": attempt.number, "receive_count": delivery.receive_count, "replayed_by": job.replayed_by}));
     context.telemetry.emit(&events::AttemptStarted {
         run_id: &job.run_id,
         ipe_id: &job.ipe_id,

@@ -197,11 +197,21 @@ impl AttemptFacts {
                 ),
                 (None, None) => (AttemptOutcome::Abandoned, None, None),
             };
+        let worker = self
+            .receipt
+            .as_ref()
+            .map(|receipt| &receipt.document.worker)
+            .or_else(|| {
+                self.failure
+                    .as_ref()
+                    .map(|failure| &failure.document.worker)
+            });
         AttemptSummary {
             attempt: self.number,
             outcome,
             code,
             ended_at,
+            replayed_by: worker.and_then(|worker| worker.replayed_by.clone()),
         }
     }
 }

@@ -170,6 +170,9 @@ pub struct AttemptSummary {
     pub code: Option<Code>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The AWS principal whose replay it answers; `None` for the dispatcher's own message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_by: Option<String>,
 }
 
 /// How an attempt ended.

@@ -161,6 +161,9 @@ pub struct WorkerRecord {
     pub function: String,
     /// How often the message had been received.
     pub receive_count: u32,
+    /// The AWS principal that sent the message again, as the message says it; `None` for the dispatcher's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_by: Option<String>,
 }
 
 /// `failure.json`: an attempt that ended without a receipt.

@@ -518,6 +518,7 @@ fn worker() -> WorkerRecord {
         request_id: "r".into(),
         function: "worker:1".into(),
         receive_count: 1,
+        replayed_by: None,
     }
 }
 

@@ -3,6 +3,8 @@
 //! There is no test switch. The standard variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`
 //! lead elsewhere, and the SDK addresses buckets by path by itself when that endpoint is an IP address.
 
+mod account;
+mod call;
 pub(crate) mod failure;
 
 use std::time::Duration;
@@ -13,6 +15,8 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::config::Credentials;
+
+pub use account::{Account, AccountError};
 
 /// Time to open a connection; the SDK then tries another.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -30,6 +34,11 @@ const STALLED: Duration = Duration::from_secs(20);
 /// Retries: standard mode (bounded, with jitter and a retry quota), four tries. Every timeout is set.
 pub async fn load() -> SdkConfig {
     loader().load().await
+}
+
+/// As [`load`], but in that region, whatever the environment says: for the operator's tool.
+pub async fn load_in(region: &str) -> SdkConfig {
+    loader().region(Region::new(region.to_owned())).load().await
 }
 
 /// An AWS-compatible service that needs no real identity.

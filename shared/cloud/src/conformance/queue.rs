@@ -16,6 +16,7 @@ pub async fn suite(queue: &dyn Queue, dead_letters: &dyn Queue) {
     all_messages_arrive(queue).await;
     a_message_comes_back_and_then_dies(queue, dead_letters).await;
     visibility_is_extended_and_ended(queue).await;
+    a_queue_is_looked_through_and_left_as_it_was(dead_letters).await;
     bad_requests_are_refused(queue).await;
 }
 
@@ -132,6 +133,63 @@ async fn visibility_is_extended_and_ended(queue: &dyn Queue) {
         .await
         .unwrap_err();
     assert!(matches!(error, QueueError::DeliveryOver { .. }), "{error}");
+}
+
+/// What a replay does among dead letters: it holds each message once, takes one out, and lets go of the others.
+async fn a_queue_is_looked_through_and_left_as_it_was(queue: &dyn Queue) {
+    let bodies: BTreeSet<String> = (0..13).map(|i| format!("letter {i}")).collect();
+    let messages = bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| message(&format!("m-{i}"), body))
+        .collect();
+    queue.send_batch(messages).await.unwrap();
+    let hold = Duration::from_secs(30);
+    let mut held = Vec::new();
+    loop {
+        let wait = Duration::from_secs(1);
+        let page = queue.receive_for(10, wait, hold).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        held.extend(page);
+    }
+    let seen: BTreeSet<String> = held.iter().map(|m| m.body.clone()).collect();
+    assert_eq!(
+        (held.len(), &seen),
+        (bodies.len(), &bodies),
+        "each once while it is held"
+    );
+    let taken = held.pop().unwrap();
+    queue.delete(&taken.receipt_handle).await.unwrap();
+    for message in &held {
+        queue
+            .change_visibility(&message.receipt_handle, Duration::ZERO)
+            .await
+            .unwrap();
+    }
+    let mut left = BTreeSet::new();
+    while left.len() < held.len() {
+        let page = queue.receive_for(10, SOON, hold).await.unwrap();
+        assert!(!page.is_empty(), "only {} came back", left.len());
+        for message in page {
+            assert_eq!(message.receive_count, 2, "disturbed once only");
+            queue.delete(&message.receipt_handle).await.unwrap();
+            left.insert(message.body);
+        }
+    }
+    assert!(!left.contains(&taken.body));
+    assert_eq!(queue.depth().await.unwrap(), QueueDepth::default());
+    // A hold that is over lets the message come back by itself.
+    queue.send_batch(vec![message("a", "short")]).await.unwrap();
+    let short = Duration::from_secs(1);
+    let first = queue.receive_for(1, SOON, short).await.unwrap().remove(0);
+    let again = queue.receive_for(1, SOON, short).await.unwrap().remove(0);
+    assert_eq!(
+        (again.message_id, again.receive_count),
+        (first.message_id, 2)
+    );
+    queue.delete(&again.receipt_handle).await.unwrap();
 }
 
 async fn bad_requests_are_refused(queue: &dyn Queue) {

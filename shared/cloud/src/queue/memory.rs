@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    LONGEST_INVISIBILITY, OutgoingMessage, Queue, QueueDepth, QueueError, ReceivedMessage, batch,
+    OutgoingMessage, Queue, QueueDepth, QueueError, ReceivedMessage, TOO_LONG, batch, seconds,
 };
 
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl MemoryQueue {
         }
     }
 
-    fn take(&self, max: u32) -> Vec<ReceivedMessage> {
+    fn take(&self, max: u32, held: Duration) -> Vec<ReceivedMessage> {
         let now = Instant::now();
         let mut messages = self.lock();
         if let Some((max_receives, queue)) = &self.dead_letters {
@@ -78,7 +78,7 @@ impl MemoryQueue {
         let visible = messages.iter_mut().filter(|m| m.visible_at <= now);
         let received = visible.take(max.clamp(1, 10) as usize).map(|message| {
             message.receive_count += 1;
-            message.visible_at = now + self.visibility;
+            message.visible_at = now + held;
             message.handle = uuid::Uuid::new_v4().to_string();
             ReceivedMessage {
                 message_id: message.message_id.clone(),
@@ -112,9 +112,19 @@ impl Queue for MemoryQueue {
     }
 
     async fn receive(&self, max: u32, wait: Duration) -> Result<Vec<ReceivedMessage>, QueueError> {
+        self.receive_for(max, wait, self.visibility).await
+    }
+
+    async fn receive_for(
+        &self,
+        max: u32,
+        wait: Duration,
+        held: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let held = seconds(held).ok_or_else(|| self.invalid(TOO_LONG))?;
         let until = Instant::now() + wait.min(Duration::from_secs(20));
         loop {
-            let received = self.take(max);
+            let received = self.take(max, Duration::from_secs(held));
             if !received.is_empty() || Instant::now() >= until {
                 return Ok(received);
             }
@@ -127,11 +137,8 @@ impl Queue for MemoryQueue {
         receipt_handle: &str,
         after: Duration,
     ) -> Result<(), QueueError> {
-        if after > LONGEST_INVISIBILITY {
-            return Err(self.invalid("a message comes back within twelve hours"));
-        }
+        let seconds = seconds(after).ok_or_else(|| self.invalid(TOO_LONG))?;
         let now = Instant::now();
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         let mut messages = self.lock();
         match messages
             .iter_mut()

@@ -137,6 +137,14 @@ fn first_reasons(failed: &[FailedMessage]) -> String {
     shown.join(", ")
 }
 
+/// Whole seconds of a visibility timeout, parts of a second rounded up; `None` for one that no queue takes.
+fn seconds(after: Duration) -> Option<u64> {
+    (after <= LONGEST_INVISIBILITY).then(|| after.as_secs() + u64::from(after.subsec_nanos() > 0))
+}
+
+/// Why a visibility timeout is refused.
+const TOO_LONG: &str = "a message comes back within twelve hours";
+
 /// One queue.
 #[async_trait]
 pub trait Queue: Send + Sync + fmt::Debug {
@@ -158,6 +166,18 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// # Errors
     /// As all operations; no message is an empty list.
     async fn receive(&self, max: u32, wait: Duration) -> Result<Vec<ReceivedMessage>, QueueError>;
+
+    /// As [`Queue::receive`], but the messages come back after `held` (parts of a second are rounded up) instead of
+    /// the queue's own timeout: for whoever looks through a queue and wants to leave it as it was.
+    ///
+    /// # Errors
+    /// As all operations; [`QueueError::Invalid`] above twelve hours.
+    async fn receive_for(
+        &self,
+        max: u32,
+        wait: Duration,
+        held: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueError>;
 
     /// Sets after how long the message comes back, counted from now; zero is at once. The worker's
     /// heartbeat. Parts of a second are rounded up.

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{
-    FailedMessage, LONGEST_INVISIBILITY, OutgoingMessage, Queue, QueueDepth, QueueError,
-    ReceivedMessage, batch,
+    FailedMessage, OutgoingMessage, Queue, QueueDepth, QueueError, ReceivedMessage, TOO_LONG,
+    batch, seconds,
 };
 use crate::{
     aws::failure::{self, Meaning},
@@ -68,6 +68,56 @@ impl SqsQueue {
             queue: self.url.clone(),
             detail: detail.into(),
         }
+    }
+
+    /// The number that SQS takes as a visibility timeout.
+    fn timeout(&self, after: Duration) -> Result<i32, QueueError> {
+        seconds(after)
+            .and_then(|seconds| i32::try_from(seconds).ok())
+            .ok_or_else(|| self.invalid(TOO_LONG))
+    }
+
+    async fn receive_held(
+        &self,
+        max: u32,
+        wait: Duration,
+        held: Option<i32>,
+    ) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let request = self.client.receive_message().queue_url(&self.url);
+        let request = request
+            .max_number_of_messages(i32::try_from(max.clamp(1, 10)).unwrap_or(10))
+            .set_visibility_timeout(held)
+            .wait_time_seconds(i32::try_from(wait.min(LONGEST_WAIT).as_secs()).unwrap_or(20))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let answer = request.send().await.map_err(|e| self.error(&e))?;
+        let messages = answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .map(|message| {
+                let counted = message
+                    .attributes
+                    .as_ref()
+                    .and_then(|a| a.get(&MessageSystemAttributeName::ApproximateReceiveCount));
+                let receive_count = counted.and_then(|n| n.parse().ok());
+                match (
+                    message.message_id,
+                    message.receipt_handle,
+                    message.body,
+                    receive_count,
+                ) {
+                    (Some(message_id), Some(receipt_handle), Some(body), Some(receive_count)) => {
+                        Ok(ReceivedMessage {
+                            message_id,
+                            receipt_handle,
+                            body,
+                            receive_count,
+                        })
+                    }
+                    _ => Err(self.invalid("a message without id, handle, body or receive count")),
+                }
+            });
+        messages.collect()
     }
 
     /// Sends one request; gives back what the service refused for a moment, and what for good.
@@ -176,40 +226,17 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, max: u32, wait: Duration) -> Result<Vec<ReceivedMessage>, QueueError> {
-        let request = self.client.receive_message().queue_url(&self.url);
-        let request = request
-            .max_number_of_messages(i32::try_from(max.clamp(1, 10)).unwrap_or(10))
-            .wait_time_seconds(i32::try_from(wait.min(LONGEST_WAIT).as_secs()).unwrap_or(20))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let answer = request.send().await.map_err(|e| self.error(&e))?;
-        let messages = answer
-            .messages
-            .unwrap_or_default()
-            .into_iter()
-            .map(|message| {
-                let counted = message
-                    .attributes
-                    .as_ref()
-                    .and_then(|a| a.get(&MessageSystemAttributeName::ApproximateReceiveCount));
-                let receive_count = counted.and_then(|n| n.parse().ok());
-                match (
-                    message.message_id,
-                    message.receipt_handle,
-                    message.body,
-                    receive_count,
-                ) {
-                    (Some(message_id), Some(receipt_handle), Some(body), Some(receive_count)) => {
-                        Ok(ReceivedMessage {
-                            message_id,
-                            receipt_handle,
-                            body,
-                            receive_count,
-                        })
-                    }
-                    _ => Err(self.invalid("a message without id, handle, body or receive count")),
-                }
-            });
-        messages.collect()
+        self.receive_held(max, wait, None).await
+    }
+
+    async fn receive_for(
+        &self,
+        max: u32,
+        wait: Duration,
+        held: Duration,
+    ) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let held = self.timeout(held)?;
+        self.receive_held(max, wait, Some(held)).await
     }
 
     async fn change_visibility(
@@ -217,16 +244,13 @@ impl Queue for SqsQueue {
         receipt_handle: &str,
         after: Duration,
     ) -> Result<(), QueueError> {
-        if after > LONGEST_INVISIBILITY {
-            return Err(self.invalid("a message comes back within twelve hours"));
-        }
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let after = self.timeout(after)?;
         let request = self
             .client
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt_handle);
-        let request = request.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX));
+        let request = request.visibility_timeout(after);
         request.send().await.map(|_| ()).map_err(|e| self.error(&e))
     }
 

@@ -1,14 +1,12 @@
 //! Plain tables for a terminal: columns as wide as needed, the widest wrapped so that a row fits.
 
-use std::io::Write;
-
-use super::CatalogError;
+use std::io::{self, Write};
 
 /// Narrowest a wrapped column gets.
 const NARROWEST: usize = 16;
 
 /// Columns of the terminal, as the shell says; 110 when it does not.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok())
@@ -17,12 +15,12 @@ pub(super) fn width() -> usize {
 }
 
 /// Prints a heading and rows, two spaces apart.
-pub(super) fn print<const N: usize>(
+pub(crate) fn print<const N: usize>(
     heading: [&str; N],
     rows: &[[String; N]],
     width: usize,
     out: &mut dyn Write,
-) -> Result<(), CatalogError> {
+) -> io::Result<()> {
     let mut widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -52,7 +50,7 @@ fn line<const N: usize>(
     cells: &[String; N],
     widths: &[usize; N],
     out: &mut dyn Write,
-) -> Result<(), CatalogError> {
+) -> io::Result<()> {
     let wrapped: [Vec<String>; N] =
         std::array::from_fn(|column| wrap(&cells[column], widths[column]));
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
