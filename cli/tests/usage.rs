@@ -15,7 +15,16 @@ fn help_names_the_commands_and_the_exit_codes() {
     let help = soxauto(&["--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success());
-    for word in ["local", "catalog", "2 rejected", "3 incomplete"] {
+    for word in [
+        "local",
+        "catalog",
+        "run",
+        "status",
+        "replay",
+        "2 rejected",
+        "3 incomplete",
+        "4 open",
+    ] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
 }
@@ -39,4 +48,24 @@ fn the_compiled_in_catalog_passes_its_checks() {
         "{}",
         String::from_utf8_lossy(&check.stdout)
     );
+}
+
+#[test]
+fn a_replay_says_of_which_run_and_of_what() {
+    for wrong in [
+        &["replay", "--all"][..],
+        &["replay", "--run", "C-PG-1/2024-05-01/r1"],
+        &["replay", "--run", "2024-05-01", "--all"],
+        &[
+            "replay",
+            "--run",
+            "C-PG-1/2024-05-01/r1",
+            "--all",
+            "--ipe",
+            "IPE_07",
+        ],
+        &["status", "--region", "eu-west-1"],
+    ] {
+        assert_eq!(soxauto(wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }

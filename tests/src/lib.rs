@@ -92,6 +92,46 @@ impl Laptop {
         }
     }
 
+    /// Runs the operator's tool against this stack with `--format json`, in the environment that the stack hands out;
+    /// returns the exit code and what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn operate(&self, arguments: &[&str]) -> (i32, Value) {
+        let mut command = Command::new(programs().join("soxauto"));
+        command
+            .args(arguments)
+            .args(["--stack", "soxauto-local", "--format", "json"])
+            .envs(self.stack.environment());
+        // The SQL Server stand-in lives in this process: it must go on answering.
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        eprintln!(
+            "{arguments:?}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        (
+            output.status.code().unwrap(),
+            serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+        )
+    }
+
+    /// The secret's value with this password instead of the right one, or with the right one.
+    #[must_use]
+    pub fn secret(&self, password: Option<&str>) -> String {
+        let right = self.stack.connection_string();
+        let parts = right.split(';').map(|part| match password {
+            Some(other) if part.starts_with("PWD=") => format!("PWD={other}"),
+            _ => part.to_owned(),
+        });
+        let connection: Vec<String> = parts.collect();
+        serde_json::json!({"connection_string": connection.join(";"), "ca_pem": self.stack.source_ca_pem()})
+            .to_string()
+    }
+
     /// Replaces the value of the source's secret.
     pub async fn put_secret(&self, value: &str) {
         let id = &self.stack.outputs().source_secret_arn;

@@ -327,6 +327,22 @@ fn local_up_says_where_everything_is_and_stays_until_ctrl_c() {
         "soxauto-local-dispatcher"
     );
     assert!(up.try_wait().unwrap().is_none(), "it ended by itself");
+    // The other commands find it by themselves; nothing has run yet, which is no success.
+    let status = soxauto(&["status", "--format", "json"]);
+    let seen: Value = serde_json::from_slice(&status.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&status.stderr)));
+    assert_eq!(
+        (
+            status.status.code(),
+            &seen["stack"],
+            &seen["next"][0]["command"]
+        ),
+        (
+            Some(1),
+            &Value::from("soxauto-local"),
+            &Value::from("soxauto run")
+        )
+    );
     let interrupted = Command::new("kill")
         .args(["-INT", &up.id().to_string()])
         .status()
