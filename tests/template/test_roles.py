@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 import exceptions
 from code_rights import ENCRYPTION, NotUnderstood, Right, code_rights, part, traits
-from resolve import VARIANTS, VPC, Template, as_list
+from resolve import ROOT, VARIANTS, VPC, Template, as_list
+from try_version import run_check
 
 FUNCTIONS = {"dispatcher": "DispatcherFunction", "worker": "WorkerFunction", "finalizer": "FinalizerFunction"}
 KMS_FOR_QUEUES = {("kms:Decrypt", ENCRYPTION), ("kms:GenerateDataKey", ENCRYPTION)}
@@ -281,53 +282,53 @@ class DerivationTest(unittest.TestCase):
 class CheckTest(unittest.TestCase):
     """The code of the pre-traffic checks, run against stand-ins for its two clients."""
 
-    def run_check(self, check: str, answer: dict) -> list[dict]:
+    def run_check(self, check: str, answer: dict) -> dict:
         import io
-        import sys
-        import types
-        from unittest import mock
 
-        told: list[dict] = []
         asked: list[dict] = []
 
-        class Lambda:
+        class Functions:
             def invoke(self, **request: str) -> dict:
                 asked.append(request)
+                if "said" not in answer:
+                    raise TimeoutError("no answer")
                 return {"Payload": io.BytesIO(json.dumps(answer["said"]).encode()), **answer.get("more", {})}
 
-        class CodeDeploy:
-            def put_lifecycle_event_hook_execution_status(self, **request: str) -> None:
-                told.append(request)
+        outcome = run_check(check, Functions(), "arn:of:the:new:version")
+        self.assertEqual(asked[0]["FunctionName"], "arn:of:the:new:version")
+        event = (ROOT / "events/check.json").read_text(encoding="utf-8")
+        self.assertEqual(json.loads(asked[0]["Payload"]), json.loads(event))
+        (told,) = outcome["told"]
+        self.assertEqual((told["deploymentId"], told["lifecycleEventHookExecutionId"]), ("d-1", "h-1"))
+        self.assertEqual(json.loads(outcome["printed"]), outcome["returned"])
+        return {"status": told["status"], "message": outcome["returned"]["message"]}
 
-        boto3 = types.ModuleType("boto3")
-        boto3.client = lambda name: {"lambda": Lambda, "codedeploy": CodeDeploy}[name]()  # type: ignore[attr-defined]
-        properties = Template().resources[check]["Properties"]
-        scope: dict = {}
-        with mock.patch.dict(sys.modules, boto3=boto3), mock.patch.dict(
-            "os.environ", properties["Environment"]["Variables"]
-        ), mock.patch("builtins.print"):
-            exec(properties["Code"]["ZipFile"], scope)
-            scope["handler"]({"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "h-1"}, None)
-        self.assertEqual(asked[0]["FunctionName"], properties["Environment"]["Variables"]["NEW_VERSION"])
-        json.loads(asked[0]["Payload"])
-        return told
+    def test_a_version_that_could_work_is_let_through(self) -> None:
+        said = {"schema": "soxauto.check/1", "checks": [{"name": "settings", "verdict": "ok", "seen": "stage dev"}]}
+        for check in ("DispatcherCheck", "WorkerCheck", "FinalizerCheck"):
+            outcome = self.run_check(check, {"said": said})
+            self.assertEqual(outcome, {"status": "Succeeded", "message": "settings: stage dev"})
 
-    def test_a_version_that_answers_is_let_through(self) -> None:
-        for check, said in [
-            ("DispatcherCheck", {"statusCode": 200, "body": "{}"}),
-            ("WorkerCheck", {"batchItemFailures": []}),
-            ("FinalizerCheck", {"batchItemFailures": []}),
+    def test_a_version_that_could_not_is_stopped_and_the_check_is_named(self) -> None:
+        error = {"errorType": "LOGIN_REFUSED", "errorMessage": "the dry run refuses: source: LOGIN_REFUSED: 18456"}
+        outcome = self.run_check("WorkerCheck", {"said": error, "more": {"FunctionError": "Unhandled"}})
+        self.assertEqual(outcome["status"], "Failed")
+        self.assertEqual(outcome["message"], "LOGIN_REFUSED: the dry run refuses: source: LOGIN_REFUSED: 18456")
+
+    def test_what_is_not_understood_is_a_no(self) -> None:
+        schema = {"schema": "soxauto.check/1"}
+        for answer in [
+            {"said": {**schema, "checks": []}},
+            {"said": {**schema, "checks": [{"name": "secret", "verdict": "refused", "code": "SECRET_INVALID"}]}},
+            {"said": {**schema, "checks": [{"name": "secret"}]}},
+            {"said": {"schema": "soxauto.check/2", "checks": [{"name": "secret", "verdict": "ok"}]}},
+            {"said": {"statusCode": 200}},
+            {"said": {"batchItemFailures": []}},
+            {"said": None},
+            {},
         ]:
-            told = self.run_check(check, {"said": said})
-            self.assertEqual(
-                told,
-                [{"deploymentId": "d-1", "lifecycleEventHookExecutionId": "h-1", "status": "Succeeded"}],
-            )
-
-    def test_a_version_that_does_not_is_stopped(self) -> None:
-        refused = {"said": {"errorType": "ConfigurationInvalid"}, "more": {"FunctionError": "Unhandled"}}
-        self.assertEqual(self.run_check("WorkerCheck", refused)[0]["status"], "Failed")
-        self.assertEqual(self.run_check("DispatcherCheck", {"said": {"statusCode": 500}})[0]["status"], "Failed")
+            with self.subTest(answer=answer):
+                self.assertEqual(self.run_check("FinalizerCheck", answer)["status"], "Failed")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ KEY = "{EncryptionKey.Arn}"
 SECRET_LIKE = re.compile(r"password|passwd|pwd|token|connection_string", re.I)
 
 
+def template_text() -> str:
+    """template.yaml as it stands."""
+    return (ROOT / "template.yaml").read_text(encoding="utf-8")
+
+
 def every(*types: str):
     """Each resource of these types in each variant: (variant's template, logical id, properties)."""
     for parameters in VARIANTS:
@@ -170,9 +175,11 @@ class RulesTest(unittest.TestCase):
                 self.assertIn("Condition", statement, "any account's buckets and alarms could use the key")
 
     def test_every_alarm_is_wired_to_the_topic(self) -> None:
-        for _, name, alarm in every("AWS::CloudWatch::Alarm"):
+        for template, name, alarm in every("AWS::CloudWatch::Alarm"):
             with self.subTest(alarm=name):
                 self.assertEqual(alarm["AlarmActions"], ["{AlarmTopic}"])
+                if template.parameters["Stage"] == "prod":
+                    self.assertTrue(alarm.get("ActionsEnabled", True), "it would ring for nobody")
                 self.assertTrue(alarm["AlarmName"].startswith("soxauto-"), "CodeDeploy may see only these")
                 self.assertGreater(len(alarm["AlarmDescription"]), 20)
                 self.assertIn("TreatMissingData", alarm)
@@ -190,6 +197,8 @@ class RulesTest(unittest.TestCase):
         for name in template.of_type("AWS::Serverless::Function"):
             for metric in ("Errors", "Throttles", "Duration"):
                 self.assertIn(("AWS/Lambda", metric, f"{{{name}}}"), watched)
+        # Who sees that the sweep is not called at all.
+        self.assertIn(("AWS/Lambda", "Invocations", "{FinalizerFunction}"), watched)
         own = {metric for namespace, metric, _ in watched if namespace == "soxauto"}
         self.assertEqual(own, {"IpeRejected", "RunIncomplete", "MonthMissing"})
         # The functions emit them under these names.
@@ -250,13 +259,15 @@ class RulesTest(unittest.TestCase):
                         self.assertRegex(value, r"^soxauto-\w+-111122223333-eu-west-1$")
 
     def test_no_region_or_account_is_written_down(self) -> None:
-        text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-        self.assertNotRegex(text, r"eu-west-\d|us-east-\d|\d{12}")
+        self.assertNotRegex(template_text(), r"eu-west-\d|us-east-\d|\d{12}")
 
-    def test_the_schedule_is_the_first_of_the_month_in_paris(self) -> None:
+    def test_the_schedule_is_the_first_of_the_month_in_the_controls_zone(self) -> None:
+        """The catalog says where a control's months begin; the schedule's hour is one of that zone."""
         event = Template().resources["DispatcherFunction"]["Properties"]["Events"]["Month"]["Properties"]
         self.assertEqual(event["ScheduleExpression"], "cron(0 9 1 * ? *)")
-        self.assertEqual(event["ScheduleExpressionTimezone"], "Europe/Paris")
+        control = (ROOT / "catalog/c-pg-1/control.toml").read_text(encoding="utf-8")
+        zone = re.search(r'^time_zone = "([^"]+)"', control, re.M)[1]
+        self.assertEqual((event["ScheduleExpressionTimezone"], zone), ("Europe/Paris", "Europe/Paris"))
         self.assertEqual(json.loads(event["Input"])["schema"], "soxauto.start/1")
 
     def test_every_setting_that_a_function_reads_is_given(self) -> None:

@@ -2,7 +2,9 @@
 
 use lambda_runtime::Diagnostic;
 use soxauto_cloud::{lake::LakeError, queue::QueueError};
-use soxauto_domain::{Code, RunId, bind::BindError, calendar::CutoffError, catalog::Problem};
+use soxauto_domain::{
+    Code, RunId, bind::BindError, calendar::CutoffError, catalog::Problem, dry_run::DryRunRefused,
+};
 use soxauto_runs::RunsError;
 
 /// Why no run was started.
@@ -59,6 +61,9 @@ pub enum DispatcherError {
     /// The queue does not take the messages.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// A run could not be started now.
+    #[error(transparent)]
+    DryRun(#[from] DryRunRefused),
     /// A document could not be written as JSON.
     #[error("a document cannot be written: {0}")]
     Json(#[from] serde_json::Error),
@@ -85,6 +90,7 @@ impl DispatcherError {
             Self::Lake(e) => e.code(),
             Self::Runs(e) => e.code(),
             Self::Queue(_) => Code::QueueFailed,
+            Self::DryRun(e) => e.code(),
             Self::Json(_) => Code::Internal,
         }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use soxauto_domain::{
     IpeId,
     calendar::Cutoff,
+    dry_run::DryRun,
     start::{StartRequest, Trigger, TriggerSource},
 };
 
@@ -18,6 +19,8 @@ pub enum Event {
     Start(StartRequest),
     /// Answer an HTTP request.
     Http(HttpRequest),
+    /// Say whether a run could be started.
+    DryRun,
 }
 
 /// A function-URL request, as far as it matters here.
@@ -82,6 +85,9 @@ impl Event {
                 detail.clone()
             };
             return body(detail)?.request(trigger).map(Self::Start);
+        }
+        if DryRun::read(&event).is_some() {
+            return Ok(Self::DryRun);
         }
         let start = body(event)?;
         let trigger = start.trigger(request_id)?;
@@ -221,7 +227,7 @@ mod tests {
     fn start(event: Value) -> StartRequest {
         match Event::read(event, "req-1").unwrap() {
             Event::Start(request) => request,
-            Event::Http(_) => panic!("not a start"),
+            other => panic!("not a start: {other:?}"),
         }
     }
 
@@ -289,6 +295,15 @@ mod tests {
             let error = Event::read(event.clone(), "req").unwrap_err();
             assert_eq!(error.code().as_str(), "START_EVENT_INVALID", "{event}");
         }
+    }
+
+    #[test]
+    fn a_dry_run_is_nothing_else() {
+        let event = json!({"schema": "soxauto.check/1"});
+        assert!(matches!(Event::read(event, "req"), Ok(Event::DryRun)));
+        let event = json!({"schema": "soxauto.check/1", "supersede": true});
+        let error = Event::read(event, "req").unwrap_err();
+        assert_eq!(error.code().as_str(), "START_EVENT_INVALID");
     }
 
     #[test]

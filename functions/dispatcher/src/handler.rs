@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{context::Context, error::DispatcherError, event::Event, http, start};
+use crate::{context::Context, dry_run, error::DispatcherError, event::Event, http, start};
 
 /// Handles one invocation. HTTP requests are always answered; every other event that is refused is an error, so that
 /// the service that sent it knows.
@@ -19,6 +19,9 @@ pub async fn handle(
         Ok(Event::Start(request)) => start::start(context, &request)
             .await
             .and_then(|started| Ok(serde_json::to_value(started)?)),
+        Ok(Event::DryRun) => dry_run::look(context)
+            .await
+            .and_then(|report| Ok(serde_json::to_value(report)?)),
         Ok(Event::Http(request)) => http::answer(context, &request).await,
         Err(e) => Err(e),
     };

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod context;
+pub mod dry_run;
 pub mod error;
 pub mod event;
 pub mod handler;

@@ -4,7 +4,7 @@ use lambda_runtime::Diagnostic;
 use soxauto_cloud::{
     lake::LakeError, lease::LeaseError, signer::SignerError, warehouse::WarehouseError,
 };
-use soxauto_domain::{Code, IpeId, RunId};
+use soxauto_domain::{Code, IpeId, RunId, dry_run::DryRunRefused};
 use soxauto_evidence::{ChainError, EnvelopeError, report::ReportError};
 use soxauto_runs::RunsError;
 
@@ -12,7 +12,7 @@ use soxauto_runs::RunsError;
 #[derive(Debug, thiserror::Error)]
 pub enum FinalizerError {
     /// The event has none of the accepted forms.
-    #[error("the event is neither a batch of receipts nor a sweep: {0}")]
+    #[error("the event is neither a batch of receipts nor a sweep nor a dry run: {0}")]
     Event(String),
     /// A bucket does not answer.
     #[error(transparent)]
@@ -75,6 +75,12 @@ pub enum FinalizerError {
     /// The report cannot be rendered.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The warehouse does not answer a dry run.
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    /// No run could be loaded or published now.
+    #[error(transparent)]
+    DryRun(#[from] DryRunRefused),
     /// A document could not be read or written as JSON.
     #[error("a document cannot be read or written: {0}")]
     Json(#[from] serde_json::Error),
@@ -100,6 +106,8 @@ impl FinalizerError {
             Self::Files { .. } => Code::EvidenceInvalid,
             Self::Answer { .. } => Code::WarehouseFailed,
             Self::Signer(e) => e.code(),
+            Self::Warehouse(e) => e.code(),
+            Self::DryRun(e) => e.code(),
             Self::Envelope(_) => Code::EvidenceInvalid,
             Self::Chain(_) => Code::ChainConflict,
             Self::Report(_) | Self::Json(_) | Self::Clock(_) => Code::Internal,

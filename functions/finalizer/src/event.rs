@@ -1,10 +1,11 @@
-//! The accepted events: a batch of S3 notifications from the receipts queue, and the sweep.
+//! The accepted events: a batch of S3 notifications from the receipts queue, the sweep, and the dry run.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use soxauto_domain::{
     RunId,
+    dry_run::DryRun,
     layout::{self, Layout, Object},
 };
 
@@ -17,6 +18,8 @@ pub enum Event {
     Receipts(Vec<Notification>),
     /// Look at every open run, and whether the month's run is missing.
     Sweep,
+    /// Say whether a run could be loaded and published.
+    DryRun,
 }
 
 /// One message of the receipts queue.
@@ -43,6 +46,9 @@ impl Event {
     pub fn read(event: &Value, layout: &Layout) -> Result<Self, FinalizerError> {
         if event.get("schema").and_then(Value::as_str) == Some(SWEEP_SCHEMA) {
             return Ok(Self::Sweep);
+        }
+        if DryRun::read(event).is_some() {
+            return Ok(Self::DryRun);
         }
         let records = event
             .get("Records")

@@ -1,4 +1,4 @@
-//! One invocation: bring the named runs further, or sweep.
+//! One invocation: bring the named runs further, sweep, or look whether that could be done.
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use crate::{
     context::Context,
+    dry_run,
     error::FinalizerError,
     event::{Event, Notification},
     run::{self, IfHeld},
@@ -21,8 +22,8 @@ use crate::{
 /// Handles one invocation.
 ///
 /// # Errors
-/// [`FinalizerError`] for an event of another form, and when a sweep could not look at every run; failures of a batch
-/// are reported by message.
+/// [`FinalizerError`] for an event of another form, when a sweep could not look at every run, and for a dry run that
+/// refuses; failures of a batch are reported by message.
 pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Value, FinalizerError> {
     let now = u64::try_from(context.clock.now().as_millisecond()).unwrap_or(0);
     let left = Duration::from_millis(event.context.deadline.saturating_sub(now));
@@ -34,6 +35,9 @@ pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Valu
                 Ok(receipts(context, &notifications, deadline).await)
             }
             Ok(Event::Sweep) => sweep::sweep(context, deadline).await,
+            Ok(Event::DryRun) => dry_run::look(context, &event.context.request_id)
+                .await
+                .and_then(|report| Ok(serde_json::to_value(report)?)),
             Err(e) => Err(e),
         }
     }

@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod close;
 pub mod context;
+pub mod dry_run;
 pub mod error;
 pub mod event;
 pub mod handler;

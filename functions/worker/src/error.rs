@@ -1,7 +1,8 @@
 //! What can go wrong in the worker, each with its code.
 
+use lambda_runtime::Diagnostic;
 use soxauto_cloud::{lake::LakeError, lease::LeaseError, secrets::SecretError};
-use soxauto_domain::{Code, IpeId, Retry, RunId, Sha256};
+use soxauto_domain::{Code, IpeId, Retry, RunId, Sha256, dry_run::DryRunRefused};
 use soxauto_extract::{ExtractError, SecretError as ConnectionError, StoreError};
 use soxauto_runs::RunsError;
 
@@ -61,6 +62,9 @@ pub enum WorkerError {
     /// A Parquet part could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No IPE could be extracted now.
+    #[error(transparent)]
+    DryRun(#[from] DryRunRefused),
     /// A document could not be written as JSON.
     #[error("a document cannot be written: {0}")]
     Json(#[from] serde_json::Error),
@@ -83,6 +87,7 @@ impl WorkerError {
             Self::Connection(e) => e.code(),
             Self::Extract(e) => e.code(),
             Self::Store(e) => e.code,
+            Self::DryRun(e) => e.code(),
             Self::Json(_) => Code::Internal,
         }
     }
@@ -93,6 +98,16 @@ impl WorkerError {
         match self {
             Self::Extract(e) => e.retry(),
             other => other.code().retry(),
+        }
+    }
+}
+
+impl From<WorkerError> for Diagnostic {
+    fn from(error: WorkerError) -> Self {
+        let code = error.code();
+        Self {
+            error_type: code.as_str().to_owned(),
+            error_message: format!("{error}. {}", code.remedy()),
         }
     }
 }

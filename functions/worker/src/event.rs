@@ -1,6 +1,36 @@
-//! The SQS event: one delivery of one message.
+//! The accepted events: a batch of messages from the jobs queue, and the dry run.
 
-use aws_lambda_events::sqs::SqsMessage;
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use serde_json::Value;
+use soxauto_domain::dry_run::DryRun;
+
+use crate::error::WorkerError;
+
+/// What an invocation asks for.
+#[derive(Debug)]
+pub enum Event {
+    /// Work on these messages.
+    Jobs(Vec<Delivery>),
+    /// Say whether an IPE could be extracted.
+    DryRun,
+}
+
+impl Event {
+    /// Reads the event.
+    ///
+    /// # Errors
+    /// [`WorkerError::Message`] for any other form.
+    pub fn read(event: Value) -> Result<Self, WorkerError> {
+        if DryRun::read(&event).is_some() {
+            return Ok(Self::DryRun);
+        }
+        let batch: SqsEvent = serde_json::from_value(event)
+            .map_err(|e| WorkerError::Message(format!("the event is no batch: {e}")))?;
+        Ok(Self::Jobs(
+            batch.records.into_iter().map(Delivery::read).collect(),
+        ))
+    }
+}
 
 /// One delivery of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

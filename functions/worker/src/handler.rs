@@ -1,39 +1,70 @@
-//! One invocation: each message is worked on, and those that failed are reported back to the queue.
+//! One invocation: each message is worked on, and those that failed are reported back to the queue; or a dry run.
 
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::LambdaEvent;
+use serde_json::Value;
 use soxauto_domain::{Code, Retry};
 use tracing::Instrument as _;
 
 use crate::{
     context::Context,
+    dry_run,
     error::WorkerError,
-    event::Delivery,
+    event::{Delivery, Event},
     job::{self, Invocation},
 };
 
-/// Handles one batch; a message that is not reported as failed is done and leaves the queue.
+/// Handles one invocation.
 ///
 /// # Errors
-/// Never: every failure is reported by message.
-pub async fn handle(
+/// [`WorkerError`] for an event of another form and for a dry run that refuses; failures of a batch are reported by
+/// message.
+pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Value, WorkerError> {
+    let LambdaEvent {
+        payload,
+        context: lambda,
+    } = event;
+    let request_id = lambda.request_id.clone();
+    let outcome = match Event::read(payload) {
+        Ok(Event::Jobs(deliveries)) => {
+            let response = batch(context, &lambda, deliveries).await;
+            serde_json::to_value(response).map_err(WorkerError::from)
+        }
+        Ok(Event::DryRun) => dry_run::look(context)
+            .await
+            .and_then(|report| Ok(serde_json::to_value(report)?)),
+        Err(e) => Err(e),
+    };
+    outcome.inspect_err(|e| {
+        let code = e.code();
+        tracing::error!(
+            code = code.as_str(),
+            remedy = code.remedy(),
+            request_id,
+            "{e}"
+        );
+    })
+}
+
+/// Works on one batch; a message that is not reported as failed is done and leaves the queue.
+async fn batch(
     context: &Context,
-    event: LambdaEvent<SqsEvent>,
-) -> Result<SqsBatchResponse, lambda_runtime::Error> {
-    let left = Duration::from_millis(event.context.deadline.saturating_sub(now_ms(context)));
+    lambda: &lambda_runtime::Context,
+    deliveries: Vec<Delivery>,
+) -> SqsBatchResponse {
+    let left = Duration::from_millis(lambda.deadline.saturating_sub(now_ms(context)));
     let invocation = Invocation {
-        request_id: event.context.request_id.clone(),
+        request_id: lambda.request_id.clone(),
         function: format!(
             "{}:{}",
-            event.context.env_config.function_name, event.context.env_config.version
+            lambda.env_config.function_name, lambda.env_config.version
         ),
         deadline: Instant::now() + left.saturating_sub(context.timing.reserve.min(left / 4)),
     };
     let mut failures = Vec::new();
-    for record in event.payload.records {
-        let delivery = Delivery::read(record);
+    for delivery in deliveries {
         let span = tracing::info_span!("job", request_id = %invocation.request_id, message_id = %delivery.message_id, receive_count = delivery.receive_count);
         if let Err(error) = job::run(context, &invocation, &delivery)
             .instrument(span.clone())
@@ -47,7 +78,7 @@ pub async fn handle(
     }
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures;
-    Ok(response)
+    response
 }
 
 /// Lets the queue deliver the message again when that makes sense.

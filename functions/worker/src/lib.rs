@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod context;
+pub mod dry_run;
 pub mod error;
 pub mod event;
 pub mod extraction;

@@ -1,13 +1,13 @@
 //! Entry point of the worker function.
 
-use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 use soxauto_worker::{Context, handle};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let context = Context::from_environment().await?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let context = &context;
         async move { handle(context, event).await }
     }))

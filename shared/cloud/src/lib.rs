@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+pub mod dry_run;
 pub mod lake;
 pub mod lease;
 pub mod queue;

@@ -56,6 +56,12 @@ impl Layout {
         }
     }
 
+    /// The folder of every control, with its slash; empty without a prefix.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.prefix
+    }
+
     /// The folder of a control's cutoff, with its slash.
     #[must_use]
     pub fn cutoff_folder(&self, run: &RunId) -> String {

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod check;
 pub mod code;
 pub mod digest;
+pub mod dry_run;
 pub mod facts;
 pub mod id;
 pub mod layout;

@@ -31,7 +31,7 @@ pub use connection::{ConnectionSettings, Encryption, Secret, SecretError};
 pub use error::{ExtractError, RowsFound};
 pub use one_row::{NamedValue, OneRow};
 pub use parquet_parts::{CHUNK_BYTES, Compression, PartOptions};
-pub use pipeline::{Extracted, Extraction, Options, Peaks, PendingUpload, extract};
+pub use pipeline::{Extracted, Extraction, Options, Peaks, PendingUpload, extract, refuse_writer};
 pub use progress::{Progress, Step, StepTime, Timings};
 pub use sample::SAMPLE_ROWS;
 pub use source::{DescribedColumn, DescribedType, Driver, Flow, Identity, Limits, RowSink, Source};

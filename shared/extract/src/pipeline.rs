@@ -308,7 +308,11 @@ async fn run(
     })
 }
 
-fn refuse_writer(stage: Stage, identity: &Identity) -> Result<(), ExtractError> {
+/// Refuses a login that can change data, where the stage does.
+///
+/// # Errors
+/// [`ExtractError::LoginCanWrite`].
+pub fn refuse_writer(stage: Stage, identity: &Identity) -> Result<(), ExtractError> {
     if stage == Stage::Prod && identity.record.can_write {
         return Err(ExtractError::LoginCanWrite {
             login: identity.record.login.clone(),

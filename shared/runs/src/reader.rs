@@ -38,6 +38,15 @@ impl RunReader {
         &self.layout
     }
 
+    /// The names of the folders that the bucket holds below the prefix: one per control. A bucket that cannot be read
+    /// does not answer this either.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer.
+    pub async fn controls(&self) -> Result<Vec<String>, RunsError> {
+        Ok(self.lake.list_folders(self.layout.root()).await?)
+    }
+
     /// The last run of a control's cutoff; `None` if there is none.
     ///
     /// # Errors

@@ -82,8 +82,9 @@ pub(crate) async fn is_done(context: &Context, delivery: Delivery<'_>) -> bool {
     let mut lambda = LambdaContext::default();
     lambda.request_id = delivery.request_id.to_owned();
     lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + 60_000;
+    let event = serde_json::to_value(event).unwrap();
     let response = handle(context, LambdaEvent::new(event, lambda))
         .await
         .unwrap();
-    response.batch_item_failures.is_empty()
+    response["batchItemFailures"].as_array().unwrap().is_empty()
 }
