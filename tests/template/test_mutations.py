@@ -186,6 +186,7 @@ BREAKAGES = [
     Breakage("an alarm on a metric that nobody emits", WATCHED, put("RejectedIpeAlarm.MetricName", "IpesRejected")),
     Breakage("a stopped sweep that nobody notices", WATCHED, remove("SweepStoppedAlarm")),
     Breakage("an alarm after the timeout", "test_a_duration_near_the_timeout_is_an_alarm", put("WorkerDurationAlarm.Threshold", 900001)),
+    Breakage("a graph of nothing", "test_the_dashboard_shows_what_is_measured", put("Dashboard.DashboardBody", '{"widgets": [{"properties": {"metrics": [["soxauto", "RowsRead"]]}}]}')),
     # Releases.
     Breakage("a function without a dry run", VERSIONS, put("WorkerFunction.DeploymentPreference.Hooks", {"PreTraffic": {"Ref": "DispatcherCheck"}})),
     Breakage("a function without versions", VERSIONS, drop("FinalizerFunction.AutoPublishAlias")),

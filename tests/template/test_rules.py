@@ -206,6 +206,24 @@ class RulesTest(unittest.TestCase):
         for metric in own:
             self.assertTrue(f'"{metric}"' in emitted, metric)
 
+    def test_the_dashboard_shows_what_is_measured(self) -> None:
+        """A graph over a metric that nobody emits stays empty for ever."""
+        (dashboard,) = Template().of_type("AWS::CloudWatch::Dashboard").values()
+        shown: set[str] = set()
+        for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
+            namespace = ""
+            for metric in widget["properties"]["metrics"]:
+                if metric[0] == "...":
+                    continue
+                namespace = namespace if metric[0] == "." else metric[0]
+                if namespace == "soxauto":
+                    shown.add(metric[1])
+        emitted = (ROOT / "shared/cloud/src/telemetry/metrics.rs").read_text(encoding="utf-8")
+        known = set(re.findall(r'= "(\w+)", (?:Count|Bytes|Seconds);', emitted))
+        self.assertGreater(len(known), 10)
+        self.assertEqual(shown - known, set())
+        self.assertLessEqual({"IpeRejected", "IpeFailed", "RowsExtracted", "AttemptSeconds", "RunSeconds"}, shown)
+
     def test_a_duration_near_the_timeout_is_an_alarm(self) -> None:
         template = Template()
         functions = template.of_type("AWS::Serverless::Function")

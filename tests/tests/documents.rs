@@ -59,9 +59,55 @@ const RUNS: &[Run] = &[
         at: ".ci/run",
         with: "cargo test --workspace",
     },
+    // Of CONTRIBUTING.md. A single crate's tests are run with all the others.
+    Run {
+        command: "cargo test -p soxauto-tsql",
+        at: ".ci/run",
+        with: "cargo test --workspace",
+    },
+    Run {
+        command: "cargo fmt --all",
+        at: ".ci/run",
+        with: "cargo fmt --all --check",
+    },
+    Run {
+        command: "cargo clippy --workspace --all-targets",
+        at: ".ci/run",
+        with: "cargo clippy --workspace --all-targets",
+    },
+    Run {
+        command: "cargo run -- catalog check",
+        at: ".ci/run",
+        with: "cargo run --release -- catalog check",
+    },
+    Run {
+        command: "cargo run -- catalog show IPE_nn --cutoff 2024-05-01",
+        at: "cli/src/catalog/tests.rs",
+        with: "&[\"show\", \"IPE_07\", \"--cutoff\", \"2024-05-01\"]",
+    },
+    Run {
+        command: "cargo run -- catalog schema --write docs",
+        at: "cli/src/catalog/tests.rs",
+        with: "&[\"schema\", \"--write\"",
+    },
+    Run {
+        command: "cargo run --release -- local run --ipe IPE_nn",
+        at: "tests/tests/defects.rs",
+        with: "&[\"--ipe\", \"CR_05\"]",
+    },
+    Run {
+        command: "SOXAUTO_WRITE_DOCS=1 cargo test -p soxauto-domain --test errors_md",
+        at: "shared/domain/tests/errors_md.rs",
+        with: "SOXAUTO_WRITE_DOCS",
+    },
+    Run {
+        command: "scripts/check-template",
+        at: ".ci/run",
+        with: "scripts/check-template\n",
+    },
     Run {
         command: "sam validate --lint",
-        at: ".github/workflows/deploy.yml",
+        at: "scripts/check-template",
         with: "sam validate --lint",
     },
     Run {
@@ -103,19 +149,18 @@ fn every_command_is_run_somewhere_or_needs_an_account() {
                 block.after
             );
             for command in commands(&block.text) {
-                let best = RUNS
-                    .iter()
-                    .filter(|run| begins(&command, run.command))
-                    .max_by_key(|run| run.command.len());
-                match best {
-                    Some(run) => {
-                        used.insert(run.command);
-                    }
-                    None => {
-                        unknown.push(format!("{}:{}: {command}", document.display(), block.line))
-                    }
-                }
+                known(&command, &mut used, &mut unknown, &document, block.line);
             }
+        }
+    }
+    // CONTRIBUTING.md has its commands in the text and in a table.
+    let contributing = root().join("CONTRIBUTING.md");
+    for (line, span) in code_spans(&fs::read_to_string(&contributing).unwrap()) {
+        if ["cargo ", "SOXAUTO_", "scripts/"]
+            .iter()
+            .any(|program| span.starts_with(program))
+        {
+            known(&span, &mut used, &mut unknown, &contributing, line);
         }
     }
     assert!(
@@ -136,6 +181,41 @@ fn every_command_is_run_somewhere_or_needs_an_account() {
             run.command
         );
     }
+}
+
+/// Finds the row of a command; one without is unknown.
+fn known(
+    command: &str,
+    used: &mut BTreeSet<&'static str>,
+    unknown: &mut Vec<String>,
+    document: &Path,
+    line: usize,
+) {
+    let best = RUNS
+        .iter()
+        .filter(|run| begins(command, run.command))
+        .max_by_key(|run| run.command.len());
+    match best {
+        Some(run) => {
+            used.insert(run.command);
+        }
+        None => unknown.push(format!("{}:{line}: {command}", document.display())),
+    }
+}
+
+/// The code spans of a text outside of its blocks, with their lines from 1.
+fn code_spans(text: &str) -> Vec<(usize, String)> {
+    let mut spans = Vec::new();
+    let mut in_block = false;
+    for (i, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if !in_block {
+            let odd = line.split('`').skip(1).step_by(2);
+            spans.extend(odd.map(|span| (i + 1, span.to_owned())));
+        }
+    }
+    spans
 }
 
 #[test]

@@ -39,6 +39,19 @@ fn replace(file: &Path, from: &str, to: &str) {
 }
 
 #[test]
+fn the_schemas_are_written_into_the_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().display().to_string();
+    let (result, text) = run(&["schema", "--write", &path], false);
+    assert_eq!((result, text.lines().count()), (Ok(true), 2), "{text}");
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for name in ["catalog.control.schema.json", "catalog.ipe.schema.json"] {
+        let written = fs::read_to_string(dir.path().join(name)).expect("a schema");
+        assert!(written == fs::read_to_string(committed.join(name)).expect("the committed one"));
+    }
+}
+
+#[test]
 fn the_compiled_in_catalog_passes() {
     let (result, text) = run(&["check"], false);
     assert_eq!(result, Ok(true));

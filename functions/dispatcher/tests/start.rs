@@ -74,6 +74,41 @@ fn schedule(id: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_dry_run_names_what_it_saw_and_writes_nothing() {
+    let world = World::new();
+    let event = json!({"schema": "soxauto.check/1"});
+    let said = handle(&world.context(), event.clone(), "r-1")
+        .await
+        .unwrap();
+    assert_eq!(said["function"], "dispatcher");
+    let checks = said["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|c| c["verdict"] == "ok"), "{said}");
+    assert_eq!(
+        checks[1]["seen"],
+        "12 IPEs of C-PG-1 for the cutoff 2024-05-01"
+    );
+    assert!(world.evidence.list("").await.unwrap().is_empty());
+    assert!(world.state.list("").await.unwrap().is_empty());
+    assert!(world.messages().await.is_empty());
+    // A catalog with problems, as a release could carry one.
+    let broken = Context::new(
+        world.context().settings,
+        Arc::new(world.evidence.clone()),
+        Arc::new(world.state.clone()),
+        Arc::new(world.jobs.clone()),
+        Arc::new(FixedClock("2024-05-01T07:00:00Z".parse().unwrap())),
+        Telemetry::for_tests(),
+        Err(vec![]),
+    );
+    let error = handle(&broken, event, "r-2").await.unwrap_err();
+    assert_eq!(error.code().as_str(), "CATALOG_INVALID");
+    assert!(
+        error.to_string().contains("catalog: CATALOG_INVALID: "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_month_is_planned_once_and_every_ipe_gets_one_message() {
     let world = World::new();
     let first = handle(&world.context(), schedule("e-1"), "r-1")
