@@ -127,6 +127,8 @@ class EmulatorTest(unittest.TestCase):
             "topics": {t["TopicArn"] for t in self.client("sns").list_topics()["Topics"]},
             "alarms": {a["AlarmName"] for a in alarms.describe_alarms()["MetricAlarms"]},
             "dashboards": {d["DashboardName"] for d in alarms.list_dashboards()["DashboardEntries"]},
+            "subscriptions": {s["SubscriptionArn"] for s in self.client("sns").list_subscriptions()["Subscriptions"]},
+            "stacks": {s["StackName"] for s in self.client("cloudformation").describe_stacks()["Stacks"]},
             "schedules": {s["Name"] for s in self.client("scheduler").list_schedules()["Schedules"]},
         }
 
