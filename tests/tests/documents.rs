@@ -375,6 +375,58 @@ fn workflows_are_pinned_and_have_no_rights_by_default() {
     assert!(read(".github/workflows/ci.yml").contains("run: .ci/run"));
 }
 
+/// Alarms and documents send people to commands at night: each must exist, with the options that are named.
+#[test]
+fn every_command_of_the_tool_exists() {
+    let mut named: BTreeSet<Vec<String>> = BTreeSet::new();
+    for document in documents_with_commands() {
+        for block in blocks(&document).iter().filter(|b| b.language == "sh") {
+            for command in commands(&block.text) {
+                let words = command
+                    .strip_prefix("soxauto ")
+                    .or_else(|| command.strip_prefix("cargo run --release -- "));
+                named.extend(words.map(|words| words.split(' ').map(str::to_owned).collect()));
+            }
+        }
+        named.extend(in_code(&fs::read_to_string(&document).unwrap()));
+    }
+    named.extend(in_code(&read("template.yaml")));
+    let replay = vec!["replay".to_owned()];
+    assert!(named.contains(&replay), "{named:?}");
+    for words in named {
+        let is_word = |word: &&String| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        let commands: Vec<&str> = words
+            .iter()
+            .take_while(|word| !word.starts_with('-') && is_word(word))
+            .map(String::as_str)
+            .collect();
+        let help = soxauto(&[&commands[..], &["--help"]].concat());
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(
+            help.status.success(),
+            "there is no command `soxauto {}`",
+            commands.join(" ")
+        );
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            let name = option.split('=').next().unwrap();
+            assert!(
+                text.contains(name),
+                "`soxauto {}` has no {name}",
+                commands.join(" ")
+            );
+        }
+    }
+}
+
+/// The commands of the tool in code spans: `soxauto local up`.
+fn in_code(text: &str) -> Vec<Vec<String>> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter_map(|span| span.strip_prefix("soxauto "))
+        .map(|words| words.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
 #[test]
 fn local_up_says_where_everything_is_and_stays_until_ctrl_c() {
     let mut up = Command::new(programs().join("soxauto"))

@@ -1,9 +1,10 @@
 //! One signed request to a service of which a single operation is needed.
 //!
-//! The SDKs of CloudFormation, Lambda and STS would more than double what the first build compiles of AWS, for one
-//! call each. Signing, timeouts, retries and TLS are the SDK's own; only the request and its answer are read here.
+//! The SDKs of CloudFormation and Lambda would add two thirds to what the first build compiles of AWS, for one call each
+//! (docs/decisions/0015). Signing, timeouts, retries and TLS are the SDK's own; only the request and its answer are
+//! written and read here.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_config::{SdkConfig, retry::RetryConfig};
 use aws_sdk_s3::config::{Credentials, ProvideCredentials as _};
@@ -28,6 +29,9 @@ use aws_smithy_types::{
     error::{ErrorMetadata, metadata::ProvideErrorMetadata},
     timeout::TimeoutConfig,
 };
+
+/// Time to an answer: a function that is called may work for its 60 s.
+const ANSWER: Duration = Duration::from_secs(65);
 
 /// What is asked of a service, by POST.
 #[derive(Debug, Clone)]
@@ -114,8 +118,9 @@ pub(super) async fn send(
         .timeout_config(
             config
                 .timeout_config()
-                .cloned()
-                .unwrap_or_else(|| TimeoutConfig::builder().build()),
+                .map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+                .read_timeout(ANSWER)
+                .build(),
         )
         .serializer(move |call: Call| signed(&call, &url, &region, &credentials))
         .deserializer(|answer: &HttpResponse| read(answer))
