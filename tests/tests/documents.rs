@@ -115,6 +115,21 @@ const RUNS: &[Run] = &[
         at: ".github/workflows/deploy.yml",
         with: "sam build",
     },
+    Run {
+        command: "scripts/sam build",
+        at: ".github/workflows/ci.yml",
+        with: "- run: scripts/sam build\n",
+    },
+    Run {
+        command: "scripts/sam build --parameter-overrides Architecture=x86_64",
+        at: ".github/workflows/ci.yml",
+        with: "- run: scripts/sam build --parameter-overrides Architecture=x86_64\n",
+    },
+    Run {
+        command: "scripts/measure-functions",
+        at: ".github/workflows/ci.yml",
+        with: "- run: scripts/measure-functions\n",
+    },
 ];
 
 /// What the line after a block says when no test runs it.
@@ -122,6 +137,17 @@ const MARKS: [&str; 2] = [
     "(needs an AWS account)",
     "(needs an AWS account, or the stack of `soxauto local up`)",
 ];
+
+#[test]
+fn the_costs_are_what_their_figures_give() {
+    let checked = Command::new("python3")
+        .args(["scripts/cost", "--check"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{said}");
+}
 
 #[test]
 fn every_command_is_run_somewhere_or_needs_an_account() {
