@@ -44,6 +44,9 @@ fn expected() -> Vec<(&'static str, Function, &'static str, Value)> {
             "/statusCode",
             json!(400),
         ),
+        ("check", DISPATCHER, "/schema", json!("soxauto.check/1")),
+        ("check", WORKER, "/schema", json!("soxauto.check/1")),
+        ("check", FINALIZER, "/schema", json!("soxauto.check/1")),
         ("sqs-receipts", FINALIZER, "/batchItemFailures", json!([])),
         ("sweep", FINALIZER, "/month_missing", json!(true)),
     ]
