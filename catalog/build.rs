@@ -6,13 +6,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("c-pg-1");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(&folder)? {
-        let name = entry?
-            .file_name()
-            .into_string()
-            .map_err(|name| format!("{} is not UTF-8", name.display()))?;
-        if name.ends_with(".toml") || name.ends_with(".sql") {
-            names.push(name);
+    // The approved baselines have a folder of their own.
+    for within in ["", "baseline/"] {
+        let folder = folder.join(within);
+        if !folder.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(folder)? {
+            let name = entry?
+                .file_name()
+                .into_string()
+                .map_err(|name| format!("{} is not UTF-8", name.display()))?;
+            if name.ends_with(".toml") || name.ends_with(".sql") || name == "lineage.json" {
+                names.push(format!("{within}{name}"));
+            }
         }
     }
     names.sort();

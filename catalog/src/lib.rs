@@ -9,7 +9,7 @@ use soxauto_domain::catalog::{self, Catalog, Problem};
 /// Name and text of every file of control C-PG-1.
 const C_PG_1: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// The compiled-in files of control C-PG-1: name without folder → text.
+/// The compiled-in files of control C-PG-1: name relative to its folder → text.
 #[must_use]
 pub fn files() -> BTreeMap<String, String> {
     C_PG_1

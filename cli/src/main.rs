@@ -3,6 +3,7 @@
 
 mod catalog;
 mod exit;
+mod lineage;
 mod local;
 mod operate;
 mod table;
@@ -33,6 +34,9 @@ enum Command {
     Operate(operate::OperateCommand),
     /// The catalog of IPEs.
     Catalog(catalog::CatalogArgs),
+    /// Where the rows of a run come from, for catalogs of data.
+    #[command(subcommand)]
+    Lineage(lineage::LineageCommand),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +44,6 @@ fn main() -> ExitCode {
         Command::Local(command) => local::run(command),
         Command::Operate(command) => operate::run(command),
         Command::Catalog(args) => catalog::run(args),
+        Command::Lineage(command) => lineage::run(command),
     }
 }

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
-use soxauto_domain::{IpeState, Receipt, RunState, Sha256};
-use soxauto_e2e::{month, python};
+use soxauto_domain::{IpeState, Plan, Receipt, RunState, Sha256, catalog::Sample};
+use soxauto_e2e::{month, python, soxauto};
 use soxauto_evidence::envelope;
 
 /// Every file below `folder`, by its path relative to it.
@@ -29,6 +29,36 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// No value of a masked column stands in a file that is no Parquet part.
+fn assert_masked(plan: &Plan, folder: &Path) {
+    let script = "import duckdb, json, sys
+values = duckdb.execute(f'select distinct \"{sys.argv[2]}\" from read_parquet(?)', [sys.argv[1]]).fetchall()
+print(json.dumps([str(v) for (v,) in values if v is not None and len(str(v)) >= 5]))";
+    let files = files(folder);
+    let mut looked_for = 0;
+    for ipe in &plan.ipes {
+        for column in ipe.columns.iter().filter(|c| c.sample == Sample::Mask) {
+            let parts = folder.join(format!("{}/attempt-1/data/*.parquet", ipe.id));
+            let output = python()
+                .args(["-c", script, parts.to_str().unwrap(), &column.name])
+                .output()
+                .unwrap();
+            let values: Vec<String> = serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+            for (name, bytes) in files.iter().filter(|(name, _)| {
+                !name.ends_with(".parquet")
+                    && (name.starts_with(ipe.id.as_str()) || !name.contains('/'))
+            }) {
+                let text = String::from_utf8_lossy(bytes);
+                let told = values.iter().find(|value| text.contains(value.as_str()));
+                assert_eq!(told, None, "{} of {} in {name}", column.name, ipe.id);
+            }
+            looked_for += values.len();
+        }
+    }
+    assert!(looked_for > 10, "{looked_for}");
 }
 
 #[test]
@@ -97,6 +127,51 @@ fn a_month_closes_and_its_evidence_holds() {
             receipt.source
         );
     }
+
+    // Every query is as it was approved, and says where its columns come from.
+    for ipe in &statement.predicate.ipes {
+        assert!(ipe.baseline.is_approved(), "{}: {:?}", ipe.id, ipe.baseline);
+        let lineage = ipe.lineage.as_ref().unwrap();
+        assert!(lineage.columns.iter().any(|c| !c.sources.is_empty()));
+    }
+
+    // As OpenLineage events it is what the specification asks for.
+    let export = soxauto(&[
+        "lineage",
+        "export",
+        result["evidence_dir"].as_str().unwrap(),
+    ]);
+    assert!(
+        export.status.success(),
+        "{}",
+        String::from_utf8_lossy(&export.stderr)
+    );
+    let events = out.path().join("events.jsonl");
+    fs::write(&events, &export.stdout).unwrap();
+    let script = "import json, jsonschema, sys
+check = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
+lines = [json.loads(line) for line in open(sys.argv[2])]
+for line in lines: check.validate(line)
+print(json.dumps([line['eventType'] for line in lines]))";
+    let schema = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/schemas/openlineage-2-0-2.schema.json"
+    );
+    let output = python()
+        .args(["-c", script, schema, events.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let kinds: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(kinds, ["START", "COMPLETE"].repeat(12));
+
+    // What is masked is in the Parquet parts and in no other file.
+    let plan: Plan = serde_json::from_slice(&on_disk["plan.json"]).unwrap();
+    assert_masked(&plan, Path::new(result["evidence_dir"].as_str().unwrap()));
 
     // The warehouse's file opens without us, and its views show the published rows.
     let script = "import duckdb, json, sys

@@ -3,7 +3,11 @@
 use std::io::Write;
 
 use serde::Serialize;
-use soxauto_domain::catalog::{self, Problem};
+use soxauto_domain::{
+    BaselineStatus, IpeId,
+    catalog::{self, Problem},
+};
+use soxauto_tsql::baseline;
 
 use super::{CatalogError, Style, source::Folder};
 use crate::table;
@@ -15,6 +19,17 @@ struct Report {
     ipes: usize,
     queries: usize,
     problems: Vec<Problem>,
+    /// IPEs whose queries are not as they were approved: prod refuses them.
+    unapproved: Vec<Unapproved>,
+    /// IPEs whose columns' sources are not written down.
+    without_lineage: Vec<IpeId>,
+}
+
+/// An IPE without an approved baseline.
+#[derive(Debug, Serialize)]
+struct Unapproved {
+    ipe: IpeId,
+    baseline: BaselineStatus,
 }
 
 /// Prints the problems of all folders; true when there are none.
@@ -28,6 +43,8 @@ pub(super) fn run(
         ipes: 0,
         queries: 0,
         problems: Vec::new(),
+        unapproved: Vec::new(),
+        without_lineage: Vec::new(),
     };
     for folder in folders {
         let inspection = catalog::inspect(&folder.files);
@@ -37,6 +54,18 @@ pub(super) fn run(
             .iter()
             .map(|ipe| 2 + usize::from(ipe.witness_sql.is_some()))
             .sum::<usize>();
+        for ipe in &inspection.ipes {
+            let baseline = baseline::status(ipe);
+            if !baseline.is_approved() {
+                report.unapproved.push(Unapproved {
+                    ipe: ipe.id.clone(),
+                    baseline,
+                });
+            }
+            if ipe.lineage.is_none() {
+                report.without_lineage.push(ipe.id.clone());
+            }
+        }
         let mut problems = inspection.problems;
         problems.extend(soxauto_tsql::check_ipes(&inspection.ipes));
         problems.sort();
@@ -98,5 +127,17 @@ fn print(report: &Report, style: Style, out: &mut dyn Write) -> Result<(), Catal
         "{} IPEs, {} queries: {problems}",
         report.ipes, report.queries
     )?;
+    for unapproved in &report.unapproved {
+        writeln!(
+            out,
+            "{}: {}. See `soxauto catalog diff`; prod refuses it until it is approved",
+            unapproved.ipe,
+            unapproved.baseline.statement()
+        )?;
+    }
+    if !report.without_lineage.is_empty() {
+        let ids: Vec<&str> = report.without_lineage.iter().map(IpeId::as_str).collect();
+        writeln!(out, "{}: no lineage. Run `scripts/lineage`", ids.join(", "))?;
+    }
     Ok(())
 }

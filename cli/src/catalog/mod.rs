@@ -1,6 +1,9 @@
-//! `soxauto catalog`: what the accountant and the reviewer use before a release: check, list, show, schema.
+//! `soxauto catalog`: what the accountant and the reviewer use before a release: check, list, show, diff,
+//! approve, schema.
 
+mod approve;
 mod check;
+mod diff;
 mod list;
 mod schema;
 mod show;
@@ -13,9 +16,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use soxauto_domain::{Cutoff, IpeId, catalog::ResolveError};
+use soxauto_domain::{
+    Cutoff, IpeId,
+    catalog::{Catalog, Ipe, ResolveError},
+};
 
-/// Check, list and show the catalog of IPEs.
+/// Check, list, show and approve the catalog of IPEs.
 #[derive(Debug, Args)]
 pub(crate) struct CatalogArgs {
     #[command(subcommand)]
@@ -33,6 +39,38 @@ enum CatalogCommand {
         /// How to print; without it a table on a terminal, else one line per problem.
         #[arg(long, value_enum)]
         format: Option<Format>,
+    },
+    /// Show what has changed since the queries were approved, token by token; layout, comments and prose do not count.
+    ///
+    /// Exit code 0: everything is as approved. 1: something has changed or was never approved. 2: the catalog could not be read.
+    Diff {
+        /// The IPE, such as IPE_07; without it all.
+        ipe: Option<IpeId>,
+        #[command(flatten)]
+        source: SourceArgs,
+        /// How to print; without it text, in colour on a terminal.
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+    /// Write the approved baseline of an IPE as it is now: its texts, their digest, who, when and on which ticket.
+    ///
+    /// The file counts once a reviewer other than the author has merged it.
+    Approve {
+        /// The IPE, such as IPE_07.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ipe: Option<IpeId>,
+        /// Every IPE that is not approved as it is.
+        #[arg(long)]
+        all: bool,
+        /// Who approves.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+        /// Where the approval was asked for.
+        #[arg(long, value_name = "TICKET")]
+        ticket: String,
+        /// Folder of the control.
+        #[arg(long, value_name = "DIR", default_value = "catalog/c-pg-1")]
+        dir: PathBuf,
     },
     /// Print the JSON Schemas of control.toml and of an IPE's file, for editors that complete and underline.
     Schema {
@@ -103,9 +141,15 @@ pub(crate) enum CatalogError {
         /// What there is.
         known: String,
     },
-    /// The catalog has problems, so there is nothing to list or show.
+    /// The catalog has problems, so there is nothing to list, show or approve.
     #[error("the catalog has {0} problems. Run `soxauto catalog check` with the same --dir")]
     Invalid(usize),
+    /// An approval without a name or a ticket.
+    #[error("an approval names who gives it and on which ticket. Give --by and --ticket")]
+    Anonymous,
+    /// A baseline could not be written as TOML.
+    #[error("the baseline cannot be written: {0}")]
+    Toml(#[from] toml::ser::Error),
     /// The clock gives no cutoff.
     #[error("no cutoff for today's date: {0}. Give --cutoff")]
     Clock(#[from] soxauto_domain::calendar::CutoffError),
@@ -126,7 +170,7 @@ impl From<serde_json::Error> for CatalogError {
 /// Exit code of a command that could not do what was asked; wrong usage ends with it too.
 const UNREADABLE: u8 = 2;
 
-/// Runs the command. The exit code is 0, 1 when `check` found problems, or 2 when the catalog could not be read.
+/// Runs the command. The exit code is 0, 1 when `check` found problems or `diff` a difference, or 2 when the catalog could not be read.
 pub(crate) fn run(args: CatalogArgs) -> ExitCode {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
@@ -142,7 +186,7 @@ pub(crate) fn run(args: CatalogArgs) -> ExitCode {
     }
 }
 
-/// Runs the command on any output; false when `check` found problems.
+/// Runs the command on any output; false when `check` found problems or `diff` a difference.
 fn run_to(args: CatalogArgs, terminal: bool, out: &mut dyn Write) -> Result<bool, CatalogError> {
     match args.command {
         CatalogCommand::Check { source, format } => check::run(
@@ -150,6 +194,31 @@ fn run_to(args: CatalogArgs, terminal: bool, out: &mut dyn Write) -> Result<bool
             style(format, terminal),
             out,
         ),
+        CatalogCommand::Diff {
+            ipe,
+            source,
+            format,
+        } => diff::run(
+            &source::catalogs(source.dir.as_deref())?,
+            ipe.as_ref(),
+            style(format, terminal),
+            terminal && std::env::var_os("NO_COLOR").is_none(),
+            out,
+        ),
+        CatalogCommand::Approve {
+            ipe,
+            all: _,
+            by,
+            ticket,
+            dir,
+        } => approve::run(
+            &dir,
+            ipe.as_ref(),
+            &approve::Approver { by, ticket },
+            jiff::Timestamp::now(),
+            out,
+        )
+        .map(|()| true),
         CatalogCommand::Schema { write } => schema::run(write.as_deref(), out).map(|()| true),
         CatalogCommand::List { source, format } => list::run(
             &source::catalogs(source.dir.as_deref())?,
@@ -170,6 +239,31 @@ fn run_to(args: CatalogArgs, terminal: bool, out: &mut dyn Write) -> Result<bool
             out,
         )
         .map(|()| true),
+    }
+}
+
+/// The IPE asked for, or all of them, each with its catalog.
+fn chosen<'c>(
+    catalogs: &'c [Catalog],
+    only: Option<&IpeId>,
+) -> Result<Vec<(&'c Catalog, &'c Ipe)>, CatalogError> {
+    let all = || {
+        catalogs
+            .iter()
+            .flat_map(|catalog| catalog.ipes.iter().map(move |ipe| (catalog, ipe)))
+    };
+    let Some(id) = only else {
+        return Ok(all().collect());
+    };
+    match all().find(|(_, ipe)| ipe.id == *id) {
+        Some(found) => Ok(vec![found]),
+        None => Err(CatalogError::UnknownIpe {
+            asked: id.clone(),
+            known: all()
+                .map(|(_, ipe)| ipe.id.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
     }
 }
 

@@ -7,7 +7,9 @@ use soxauto_domain::{
     BoundQuery, Cutoff, IpeId, PlannedIpe, catalog::Catalog, plan::PlannedWitness,
 };
 
-use super::{CatalogError, Style};
+use soxauto_tsql::baseline;
+
+use super::{CatalogError, Style, chosen};
 
 /// Prints the IPE resolved for the cutoff.
 pub(super) fn run(
@@ -17,25 +19,17 @@ pub(super) fn run(
     style: Style,
     out: &mut dyn Write,
 ) -> Result<(), CatalogError> {
-    let Some((catalog, ipe)) = catalogs
-        .iter()
-        .find_map(|catalog| Some((catalog, catalog.ipe(id)?)))
-    else {
-        let known: Vec<&str> = catalogs
-            .iter()
-            .flat_map(|catalog| &catalog.ipes)
-            .map(|ipe| ipe.id.as_str())
-            .collect();
-        return Err(CatalogError::UnknownIpe {
-            asked: id.clone(),
-            known: known.join(", "),
-        });
+    let Some((catalog, ipe)) = chosen(catalogs, Some(id))?.pop() else {
+        return Ok(());
     };
     let cutoff = match cutoff {
         Some(cutoff) => cutoff,
         None => Cutoff::current(Timestamp::now(), &catalog.time_zone)?,
     };
-    let plan = ipe.resolve(&cutoff.period())?;
+    let plan = PlannedIpe {
+        baseline: baseline::status(ipe),
+        ..ipe.resolve(&cutoff.period())?
+    };
     if style == Style::Json {
         serde_json::to_writer_pretty(&mut *out, &plan)?;
         writeln!(out)?;
@@ -64,6 +58,7 @@ fn print(
         catalog.control.warehouse_schema, plan.table
     )?;
     writeln!(out, "key      {}", plan.key.join(", "))?;
+    writeln!(out, "approval {}", plan.baseline.statement())?;
     query("extraction", &plan.extraction, out)?;
     query("completeness", &plan.completeness.query, out)?;
     match &plan.witness {

@@ -64,25 +64,34 @@ pub(super) fn catalogs(dir: Option<&Path>) -> Result<Vec<Catalog>, CatalogError>
         .collect()
 }
 
-/// The TOML and SQL files of a folder, as the build compiles them in; others, such as a README, are not the catalog's.
-fn files(folder: &Path) -> Result<BTreeMap<String, String>, CatalogError> {
+/// The TOML and SQL files of a folder, its baselines and its lineage, as the build compiles them in; others, such as a
+/// README, are not the catalog's.
+fn files(control: &Path) -> Result<BTreeMap<String, String>, CatalogError> {
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(|source| wrong(folder, source))? {
-        let path = entry.map_err(|source| wrong(folder, source))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+    for within in ["", "baseline/"] {
+        let folder = control.join(within);
+        if !within.is_empty() && !folder.exists() {
             continue;
-        };
-        if path.is_file() && (name.ends_with(".toml") || name.ends_with(".sql")) {
-            files.insert(
-                name.to_owned(),
-                fs::read_to_string(&path).map_err(|source| wrong(&path, source))?,
-            );
+        }
+        for entry in fs::read_dir(&folder).map_err(|source| wrong(&folder, source))? {
+            let path = entry.map_err(|source| wrong(&folder, source))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let is_ours =
+                name.ends_with(".toml") || name.ends_with(".sql") || name == "lineage.json";
+            if path.is_file() && is_ours {
+                files.insert(
+                    format!("{within}{name}"),
+                    fs::read_to_string(&path).map_err(|source| wrong(&path, source))?,
+                );
+            }
         }
     }
     Ok(files)
 }
 
-fn wrong(path: &Path, source: std::io::Error) -> CatalogError {
+pub(super) fn wrong(path: &Path, source: std::io::Error) -> CatalogError {
     CatalogError::File {
         path: path.display().to_string(),
         source,

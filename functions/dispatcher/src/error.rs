@@ -33,6 +33,9 @@ pub enum DispatcherError {
         /// What is wrong.
         source: BindError,
     },
+    /// Queries without an approved baseline, in prod.
+    #[error("no approved baseline for {0}")]
+    Unapproved(String),
     /// A run with other IPEs exists for the cutoff.
     #[error("{run} exists and holds other IPEs: {ipes}")]
     Conflict {
@@ -84,6 +87,7 @@ impl DispatcherError {
             Self::Future(_) => Code::CutoffInFuture,
             Self::Ipe(_) => Code::IpeUnknown,
             Self::Catalog(_) | Self::Bind { .. } => Code::CatalogInvalid,
+            Self::Unapproved(_) => Code::QueryUnapproved,
             Self::Conflict { .. } => Code::RunConflict,
             Self::RunNotFound(_) => Code::RunNotFound,
             Self::Route { .. } => Code::RouteNotFound,
@@ -104,7 +108,7 @@ impl DispatcherError {
             | Code::CutoffInFuture
             | Code::IpeUnknown => 400,
             Code::RunNotFound | Code::RouteNotFound => 404,
-            Code::RunConflict => 409,
+            Code::RunConflict | Code::QueryUnapproved => 409,
             Code::CatalogInvalid | Code::Internal | Code::EvidenceInvalid => 500,
             _ => 503,
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use soxauto_domain::{
-    IpeId,
+    Approval, IpeId,
     calendar::Cutoff,
     dry_run::DryRun,
     start::{StartRequest, Trigger, TriggerSource},
@@ -51,6 +51,7 @@ pub struct StartBody {
     #[serde(default)]
     supersede: bool,
     principal: Option<String>,
+    approval: Option<Approval>,
 }
 
 /// Schema of the Scheduler's input.
@@ -173,6 +174,11 @@ impl StartBody {
             cutoff,
             ipes,
             supersede: self.supersede,
+            approval: self
+                .approval
+                .map(Approval::checked)
+                .transpose()
+                .map_err(|e| DispatcherError::event(e.to_string()))?,
             trigger,
         })
     }

@@ -9,15 +9,16 @@ use soxauto_cloud::{
     telemetry::events,
 };
 use soxauto_domain::{
-    Cutoff, IpeId, IpeState, Job, Plan, RunId, Sha256,
+    Cutoff, IpeId, IpeState, Job, Plan, PlannedIpe, RunId, Sha256,
     catalog::Catalog,
     facts::Stored,
     layout::state,
     message::PlanPointer,
-    plan::{PlanSchema, PlannedControl, Software},
+    plan::{PlanSchema, PlannedControl, Software, Stage},
     start::{StartRequest, TriggerSource},
 };
 use soxauto_runs::OpenRun;
+use soxauto_tsql::baseline;
 
 use crate::{context::Context, error::DispatcherError};
 
@@ -232,13 +233,19 @@ fn plan(
     let period = run.cutoff().period();
     let mut ipes = Vec::with_capacity(wanted.len());
     for ipe in catalog.ipes.iter().filter(|ipe| wanted.contains(&ipe.id)) {
-        ipes.push(
-            ipe.resolve(&period)
-                .map_err(|source| DispatcherError::Bind {
-                    ipe: ipe.id.clone(),
-                    source,
-                })?,
-        );
+        let resolved = ipe
+            .resolve(&period)
+            .map_err(|source| DispatcherError::Bind {
+                ipe: ipe.id.clone(),
+                source,
+            })?;
+        ipes.push(PlannedIpe {
+            baseline: baseline::status(ipe),
+            ..resolved
+        });
+    }
+    if context.settings.stage == Stage::Prod && request.approval.is_none() {
+        approved(&ipes)?;
     }
     let created_at = context.clock.now();
     Ok(Plan {
@@ -257,6 +264,7 @@ fn plan(
             .saturating_add(i64::from(catalog.control.deadline_hours).hours())
             .unwrap_or(created_at),
         trigger: request.trigger.clone(),
+        approval: request.approval.clone(),
         stage: context.settings.stage,
         software: Software {
             name: env!("CARGO_PKG_NAME").to_owned(),
@@ -265,6 +273,19 @@ fn plan(
         catalog_sha256: catalog.sha256,
         ipes,
     })
+}
+
+/// Refuses queries that nobody has approved as they are.
+fn approved(ipes: &[PlannedIpe]) -> Result<(), DispatcherError> {
+    let unapproved: Vec<String> = ipes
+        .iter()
+        .filter(|ipe| !ipe.baseline.is_approved())
+        .map(|ipe| format!("{} ({})", ipe.id, ipe.baseline.statement()))
+        .collect();
+    if unapproved.is_empty() {
+        return Ok(());
+    }
+    Err(DispatcherError::Unapproved(unapproved.join(", ")))
 }
 
 /// Sends the messages that an earlier try has not sent; returns how many.

@@ -11,7 +11,12 @@ use soxauto_cloud::{
     telemetry::Telemetry,
 };
 use soxauto_dispatcher::{Context, context::Settings, handle};
-use soxauto_domain::{Job, Plan, Sha256, plan::Stage};
+use soxauto_domain::{
+    BaselineStatus, Job, Plan, Sha256,
+    catalog::{BaselineFile, Catalog},
+    plan::Stage,
+};
+use soxauto_tsql::baseline;
 
 struct World {
     evidence: MemoryLake,
@@ -33,8 +38,12 @@ impl World {
     }
 
     fn context_with(&self, state: Arc<dyn Lake>) -> Context {
+        self.context_of(Stage::Dev, soxauto_catalog::load().unwrap(), state)
+    }
+
+    fn context_of(&self, stage: Stage, catalog: Catalog, state: Arc<dyn Lake>) -> Context {
         let settings = Settings {
-            stage: Stage::Dev,
+            stage,
             evidence_bucket: "evidence".into(),
             evidence_prefix: "evidence".into(),
             state_bucket: "state".into(),
@@ -48,8 +57,14 @@ impl World {
             Arc::new(self.jobs.clone()),
             Arc::new(clock),
             Telemetry::for_tests(),
-            soxauto_catalog::load(),
+            Ok(catalog),
         )
+    }
+
+    /// The plan of the month's first run.
+    async fn plan(&self) -> Plan {
+        let key = "evidence/C-PG-1/2024-05-01/r1/plan.json";
+        serde_json::from_slice(&self.evidence.get(key).await.unwrap().bytes).unwrap()
     }
 
     async fn messages(&self) -> Vec<Job> {
@@ -238,6 +253,101 @@ async fn a_run_of_some_ipes_is_not_taken_for_the_month() {
         (&followed["run_id"], &followed["created"]),
         (&second["run_id"], &json!(false))
     );
+}
+
+/// The catalog with every query approved, and then one of them changed by `spoil`.
+fn approved_but(spoil: impl FnOnce(&mut Catalog)) -> Catalog {
+    let mut catalog = soxauto_catalog::load().unwrap();
+    for ipe in &mut catalog.ipes {
+        ipe.baseline = Some(BaselineFile {
+            schema: Default::default(),
+            ipe: ipe.id.clone(),
+            sha256: baseline::digest(&ipe.texts()),
+            approved_by: "Ada Reviewer".into(),
+            approved_at: "2024-01-15T10:00:00Z".parse().unwrap(),
+            ticket: "SOX-12".into(),
+            texts: ipe.texts(),
+        });
+    }
+    spoil(&mut catalog);
+    catalog
+}
+
+#[tokio::test]
+async fn prod_runs_approved_queries_only() {
+    let run = async |stage, catalog: &Catalog, event: Value| {
+        let world = World::new();
+        let context = world.context_of(stage, catalog.clone(), Arc::new(world.state.clone()));
+        let outcome = handle(&context, event, "r-1").await;
+        (world, outcome)
+    };
+    let approved = approved_but(|_| {});
+    let (world, outcome) = run(Stage::Prod, &approved, schedule("e-1")).await;
+    outcome.unwrap();
+    let plan = world.plan().await;
+    assert!(plan.ipes.iter().all(|ipe| matches!(
+        &ipe.baseline,
+        BaselineStatus::Unchanged { approved_by, ticket, .. } if approved_by == "Ada Reviewer" && ticket == "SOX-12"
+    )));
+
+    let changed = approved_but(|catalog| {
+        catalog.ipes[3].sql = catalog.ipes[3].sql.replace("< @cutoff", "<= @cutoff");
+        catalog.ipes[4].baseline = None;
+        catalog.ipes[5]
+            .sql
+            .push_str("\n-- a comment is no change\n");
+    });
+    let (world, outcome) = run(Stage::Prod, &changed, schedule("e-1")).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code().as_str(), "QUERY_UNAPPROVED");
+    assert_eq!(
+        error.to_string(),
+        "no approved baseline for IPE_07 (changed since baseline), IPE_08 (no approved baseline)"
+    );
+    assert!(world.messages().await.is_empty());
+    assert!(world.evidence.list("").await.unwrap().is_empty());
+    // What is not asked for is not looked at.
+    let part = json!({"ipes": ["IPE_10"], "cutoff_date": "2024-05-01"});
+    run(Stage::Prod, &changed, part).await.1.unwrap();
+
+    // Elsewhere it runs, and the plan says so.
+    let (world, outcome) = run(Stage::Staging, &changed, schedule("e-1")).await;
+    outcome.unwrap();
+    let plan = world.plan().await;
+    assert!(matches!(
+        plan.ipes[3].baseline,
+        BaselineStatus::Changed { .. }
+    ));
+    assert_eq!(plan.ipes[4].baseline, BaselineStatus::None);
+    assert!(plan.ipes[5].baseline.is_approved() && plan.approval.is_none());
+}
+
+#[tokio::test]
+async fn an_approval_given_with_the_start_is_pinned_in_the_plan() {
+    let none = approved_but(|catalog| catalog.ipes[3].baseline = None);
+    let approval =
+        json!({"by": "Ada Reviewer", "ticket": "SOX-13", "reason": "the month closes tomorrow"});
+    let event = |approval: Value| json!({"cutoff_date": "2024-05-01", "approval": approval});
+    let world = World::new();
+    let context = || world.context_of(Stage::Prod, none.clone(), Arc::new(world.state.clone()));
+    for bad in [
+        json!({"by": "Ada Reviewer", "ticket": "SOX-13"}),
+        json!({"by": " ", "ticket": "SOX-13", "reason": "x"}),
+        json!({"by": "Ada", "ticket": "SOX-13", "reason": "x".repeat(501)}),
+        json!("yes"),
+    ] {
+        let error = handle(&context(), event(bad.clone()), "r-1")
+            .await
+            .unwrap_err();
+        assert_eq!(error.code().as_str(), "START_EVENT_INVALID", "{bad}");
+    }
+    handle(&context(), event(approval.clone()), "r-1")
+        .await
+        .unwrap();
+    let plan = world.plan().await;
+    assert_eq!(serde_json::to_value(&plan.approval).unwrap(), approval);
+    // The approval lets the query run; it does not make it approved.
+    assert_eq!(plan.ipes[3].baseline, BaselineStatus::None);
 }
 
 #[tokio::test]

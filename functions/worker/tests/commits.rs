@@ -144,6 +144,8 @@ fn ipe() -> PlannedIpe {
             values: witness,
         },
         table: "t".into(),
+        baseline: soxauto_domain::BaselineStatus::None,
+        lineage: None,
     }
 }
 

@@ -60,6 +60,8 @@ codes! {
     IpeUnknown = "IPE_UNKNOWN", Fatal, "Name IPEs of the catalog; GET /config lists them.";
     /// The compiled-in catalog does not pass its own checks.
     CatalogInvalid = "CATALOG_INVALID", Fatal, "Run `soxauto catalog check`, correct what it names, release again.";
+    /// A query without an approved baseline, in prod.
+    QueryUnapproved = "QUERY_UNAPPROVED", Fatal, "See what changed with `soxauto catalog diff`, have it approved, release again; or start the run with an approval: {by, ticket, reason}.";
     /// A run for this cutoff exists and holds other IPEs.
     RunConflict = "RUN_CONFLICT", Fatal, "Ask for the same IPEs, or start a new run with \"supersede\": true.";
     /// No run of that name.

@@ -4,6 +4,7 @@
 //! [`IpeId`], a [`RunId`] or a [`Cutoff`] cannot be built wrong, so nothing downstream checks again.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod approval;
 pub mod bind;
 pub mod calendar;
 pub mod catalog;
@@ -14,6 +15,7 @@ pub mod dry_run;
 pub mod facts;
 pub mod id;
 pub mod layout;
+pub mod lineage;
 pub mod load;
 pub mod manifest;
 pub mod message;
@@ -25,12 +27,14 @@ pub mod sql_type;
 pub mod start;
 pub mod value;
 
+pub use approval::{Approval, BaselineStatus};
 pub use bind::{BoundParameter, BoundQuery};
 pub use calendar::{Cutoff, Period};
 pub use check::{CheckKind, CheckOutcome, Verdict};
 pub use code::{Code, Retry};
 pub use digest::Sha256;
 pub use id::{ControlId, IpeId, RunId};
+pub use lineage::Lineage;
 pub use message::Job;
 pub use plan::{Plan, PlannedIpe};
 pub use receipt::{Failure, Receipt};

@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{Approval, BaselineStatus},
     check::CheckOutcome,
     code::Code,
     digest::Sha256,
     id::{IpeId, RunId},
+    lineage::Lineage,
     load::LoadedTotal,
     plan::{PlannedControl, Software, Stage},
     receipt::{ControlTotal, SourceIdentity},
@@ -86,6 +88,9 @@ pub struct Predicate {
     pub stage: Stage,
     /// What started the run.
     pub trigger: Trigger,
+    /// Leave to run queries without an approved baseline, if the start event carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Digest of `plan.json`.
     pub plan_sha256: Sha256,
     /// Digest of the catalog.
@@ -130,6 +135,12 @@ pub struct ManifestIpe {
     pub attempts: Vec<AttemptSummary>,
     /// Digest of the T-SQL that the plan pins.
     pub query_sha256: Sha256,
+    /// How the texts stand to what was approved.
+    #[serde(default)]
+    pub baseline: BaselineStatus,
+    /// Which columns of the source feed each column of the extract; `None` when the catalog does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// Rows at the four hops.
     pub counts: Option<HopCounts>,
     /// Control totals.

@@ -8,11 +8,13 @@ use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{Approval, BaselineStatus},
     bind::BoundQuery,
     calendar::Period,
     catalog::{Rounding, Sample, Total},
     digest::Sha256,
     id::{ControlId, IpeId, RunId},
+    lineage::Lineage,
     schema_tag::schema_tag,
     sql_type::SqlType,
     start::Trigger,
@@ -44,6 +46,9 @@ pub struct Plan {
     pub deadline: Timestamp,
     /// What started the run.
     pub trigger: Trigger,
+    /// Leave to run queries without an approved baseline, if the start event carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// `dev`, `staging` or `prod`.
     pub stage: Stage,
     /// The release that made the plan.
@@ -155,6 +160,12 @@ pub struct PlannedIpe {
     pub negative: PlannedNegative,
     /// Redshift table, without schema.
     pub table: String,
+    /// How the texts stand to what was approved.
+    #[serde(default)]
+    pub baseline: BaselineStatus,
+    /// Which columns of the source feed each column of the extract; `None` when the catalog does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
 }
 
 /// One column of the contract, its bounds resolved.

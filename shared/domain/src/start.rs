@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{calendar::Cutoff, id::IpeId};
+use crate::{approval::Approval, calendar::Cutoff, id::IpeId};
 
 /// What is asked of the dispatcher, whatever form the event had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct StartRequest {
     pub ipes: Option<Vec<IpeId>>,
     /// Whether a new run is wanted although one exists for the cutoff.
     pub supersede: bool,
+    /// Leave to run queries without an approved baseline.
+    pub approval: Option<Approval>,
     /// What asked.
     pub trigger: Trigger,
 }

@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod envelope;
+pub mod openlineage;
 pub mod report;
 pub mod statement;
 

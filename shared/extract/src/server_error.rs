@@ -51,9 +51,64 @@ pub(crate) fn code(number: u32) -> Code {
     }
 }
 
+/// The server's message, without the value that it quotes. The value may be anybody's: which column it is of, and
+/// whether that one is masked, the message does not say.
+pub(crate) fn without_values(number: u32, message: &str) -> String {
+    const HIDDEN: &str = "(value not shown)";
+    let hide = |from: usize, to: usize| format!("{}{HIDDEN}{}", &message[..from], &message[to..]);
+    let hidden = match number {
+        // A value that cannot be converted or overflows; a text that would be cut: in quotes.
+        241 | 244 | 245 | 248 | 295 | 2628 | 8152 => {
+            match (message.find('\''), message.rfind('\'')) {
+                (Some(first), Some(last)) if first < last => Some(hide(first, last + 1)),
+                _ => None,
+            }
+        }
+        // Arithmetic overflow: after an equals sign.
+        220 | 232 => message
+            .find('=')
+            .map(|equals| hide(equals + 1, message.len())),
+        _ => return message.to_owned(),
+    };
+    hidden.unwrap_or_else(|| format!("a value does not fit its type {HIDDEN}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_value_is_not_passed_on() {
+        for (number, message, expected) in [
+            (
+                245,
+                "Conversion failed when converting the nvarchar value 'Ada O'Lovelace' to data type int.",
+                "Conversion failed when converting the nvarchar value (value not shown) to data type int.",
+            ),
+            (
+                2628,
+                "String or binary data would be truncated in table 't', column 'c'. Truncated value: 'Ada'.",
+                "String or binary data would be truncated in table (value not shown).",
+            ),
+            (
+                220,
+                "Arithmetic overflow error for data type tinyint, value = 4711.",
+                "Arithmetic overflow error for data type tinyint, value =(value not shown)",
+            ),
+            (
+                245,
+                "Échec de la conversion de la valeur « Ada »",
+                "a value does not fit its type (value not shown)",
+            ),
+            (
+                208,
+                "Invalid object name 'dbo.t'.",
+                "Invalid object name 'dbo.t'.",
+            ),
+        ] {
+            assert_eq!(without_values(number, message), expected);
+        }
+    }
 
     #[test]
     fn the_numbers_that_operators_meet() {

@@ -8,6 +8,7 @@
 //! server for that (`sp_describe_first_result_set`) before it extracts.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod baseline;
 mod bridge;
 mod filters;
 mod independence;
@@ -63,7 +64,7 @@ fn check_apart(ipe: &Ipe) -> Vec<Problem> {
 }
 
 fn check_ipe(ipe: &Ipe) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = baseline::check(ipe);
     let extraction = Query::read(&ipe.file.query, &ipe.sql, &mut problems);
     let completeness = Query::read(
         &ipe.file.completeness.query,

@@ -168,6 +168,7 @@ impl World {
                 scheduled_time: None,
                 principal: None,
             },
+            approval: None,
             stage: Stage::Dev,
             software: software(),
             catalog_sha256: catalog.sha256,

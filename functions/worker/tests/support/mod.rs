@@ -48,6 +48,7 @@ pub(crate) fn plan_of(ipe: PlannedIpe) -> Plan {
             scheduled_time: None,
             principal: None,
         },
+        approval: None,
         stage: Stage::Dev,
         software: Software {
             name: "t".into(),

@@ -33,10 +33,12 @@ impl<'t> Locator<'t> {
                     file: self.path.to_owned(),
                     line: e.span().map_or(1, |span| self.line(span.start)),
                     reason: e.message().replace('\n', " "),
-                    remedy: format!(
-                        "Correct the line; the fields are described in docs/catalog.{}.schema.json",
-                        self.kind()
-                    ),
+                    remedy: match self.kind() {
+                        Some(kind) => format!(
+                            "Correct the line; the fields are described in docs/catalog.{kind}.schema.json"
+                        ),
+                        None => "Write it with `soxauto catalog approve`".to_owned(),
+                    },
                 });
             })
             .ok()
@@ -57,12 +59,12 @@ impl<'t> Locator<'t> {
         }
     }
 
-    /// Which of the two JSON Schemas describes the file.
-    fn kind(&self) -> &'static str {
+    /// Which of the two JSON Schemas describes the file; none describes what a command writes.
+    fn kind(&self) -> Option<&'static str> {
         if self.path == "control.toml" {
-            "control"
+            Some("control")
         } else {
-            "ipe"
+            (!super::baseline::is_baseline(self.path)).then_some("ipe")
         }
     }
 

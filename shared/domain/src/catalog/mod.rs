@@ -3,8 +3,10 @@
 //! A control has one `control.toml`, and for each IPE a TOML file and its T-SQL texts. Everything that proves an
 //! extract (key, completeness, witness, negative) is mandatory: a check that is left out is an error, not a pass.
 
+mod baseline;
 mod check;
 mod file;
+mod lineage;
 mod locate;
 mod model;
 mod problem;
@@ -15,6 +17,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use baseline::{BaselineFile, BaselineSchema, Texts};
 pub use file::{
     Column, Completeness, ControlFile, IpeFile, Negative, Parameter, ParameterSource, Rounding,
     Sample, Total, TotalFunction, Witness,

@@ -2,8 +2,14 @@
 
 use jiff::tz::TimeZone;
 
-use super::file::{ControlFile, IpeFile};
-use crate::id::{ControlId, IpeId};
+use super::{
+    baseline::BaselineFile,
+    file::{ControlFile, IpeFile},
+};
+use crate::{
+    id::{ControlId, IpeId},
+    lineage::Lineage,
+};
 
 /// Columns that every extract carries besides its own.
 pub const TRACEABILITY_COLUMNS: [&str; 5] = [
@@ -41,12 +47,18 @@ pub struct Ipe {
     pub file: IpeFile,
     /// Where the TOML file is, relative to the catalog's folder.
     pub path: String,
+    /// The TOML file's text.
+    pub declarations: String,
     /// The extraction query.
     pub sql: String,
     /// The completeness query.
     pub completeness_sql: String,
     /// The witness query, when the witness is one.
     pub witness_sql: Option<String>,
+    /// What was approved, if anything was.
+    pub baseline: Option<BaselineFile>,
+    /// Where its columns come from, if the catalog says so.
+    pub lineage: Option<Lineage>,
 }
 
 impl Catalog {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{civil::date, tz::TimeZone};
 
 use super::{
-    check,
+    baseline, check,
     file::{ControlFile, IpeFile},
+    lineage,
     locate::{Locator, Step},
     model::{Catalog, Ipe},
     problem::Problem,
@@ -61,10 +62,9 @@ fn read_all(files: &BTreeMap<String, String>) -> (Option<Control>, Inspection) {
     let mut ipes: Vec<Ipe> = Vec::new();
     let mut used: BTreeSet<String> = BTreeSet::from([CONTROL.to_owned()]);
     let mut tables: BTreeMap<String, String> = BTreeMap::new();
-    for (path, text) in files
-        .iter()
-        .filter(|(path, _)| path.ends_with(".toml") && *path != CONTROL)
-    {
+    for (path, text) in files.iter().filter(|(path, _)| {
+        path.ends_with(".toml") && *path != CONTROL && !baseline::is_baseline(path)
+    }) {
         used.insert(path.clone());
         let at = Locator::new(path, text);
         let Some(file) = at.parse::<IpeFile>(&mut problems) else {
@@ -89,7 +89,13 @@ fn read_all(files: &BTreeMap<String, String>) -> (Option<Control>, Inspection) {
         }
         ipes.extend(read_ipe(path, file, &at, files, &mut used, &mut problems));
     }
-    for path in files.keys().filter(|path| !used.contains(*path)) {
+    baseline::attach(files, &mut ipes, &mut problems);
+    lineage::attach(files, &mut ipes, &mut problems);
+    let companion = |path: &str| baseline::is_baseline(path) || path == lineage::LINEAGE;
+    for path in files
+        .keys()
+        .filter(|path| !used.contains(*path) && !companion(path))
+    {
         problems.push(Problem {
             file: path.clone(),
             line: 1,
@@ -240,10 +246,13 @@ fn read_ipe(
     let ipe = Ipe {
         id: id?,
         path: path.to_owned(),
+        declarations: files.get(path).cloned().unwrap_or_default(),
         sql: sql?,
         completeness_sql: completeness_sql?,
         witness_sql,
         file,
+        baseline: None,
+        lineage: None,
     };
     check::texts(&ipe, at, problems);
     // What is left that only binding finds, such as more parameters than SQL Server takes.

@@ -9,6 +9,7 @@ use super::{
     model::Ipe,
 };
 use crate::{
+    approval::BaselineStatus,
     bind::{self, BoundQuery, ParameterValue, Values},
     calendar::Period,
     plan::{ColumnContract, PlannedCompleteness, PlannedIpe, PlannedNegative, PlannedWitness},
@@ -19,6 +20,8 @@ pub type ResolveError = bind::BindError;
 
 impl Ipe {
     /// Resolves the IPE for a period: texts with their lists expanded, parameters with their values, bounds as dates.
+    ///
+    /// The baseline is left at *none*: only who reads T-SQL can say more (`soxauto_tsql::baseline`).
     ///
     /// # Errors
     /// [`ResolveError`] names the parameter that cannot be bound.
@@ -83,6 +86,8 @@ impl Ipe {
                 values: file.negative.matching.clone(),
             },
             table: file.table.clone(),
+            baseline: BaselineStatus::None,
+            lineage: self.lineage.clone(),
         })
     }
 }

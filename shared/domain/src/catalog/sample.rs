@@ -45,13 +45,13 @@ type = "datetime"
 nullable = false
 from = "year_start"
 before = "cutoff"
+sample = "mask"
 
 [[columns]]
 name = "Account"
 type = "nvarchar(20)"
 nullable = false
 accepted = ["13003", "13004"]
-sample = "mask"
 
 [completeness]
 query = "IPE_07.completeness.sql"

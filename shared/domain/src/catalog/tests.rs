@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::digest::Sha256;
+
 use super::{
     inspect, read,
     sample::{CONTROL, IPE, SQL, files, with},
@@ -16,6 +18,114 @@ fn problems(files: &BTreeMap<String, String>) -> Vec<String> {
         .into_iter()
         .map(|p| format!("{}:{}: {}", p.file, p.line, p.reason))
         .collect()
+}
+
+#[test]
+fn a_masked_column_gives_no_value_of_one_row_away() {
+    let masked = with(
+        "IPE_07.toml",
+        "max = \"1000\"",
+        "max = \"1000\"\nsample = \"mask\"",
+    );
+    assert!(read(&masked).is_ok(), "a sum is of many rows");
+    let greatest = files(|files| {
+        let ipe = masked["IPE_07.toml"].replace("function = \"sum\"", "function = \"max\"");
+        files.insert("IPE_07.toml".to_owned(), ipe);
+    });
+    let found = problems(&greatest);
+    assert!(
+        found.len() == 1 && found[0].contains("Amount (LCY) is masked, and its max"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn baselines_and_lineage_belong_to_an_ipe() {
+    let baseline = |ipe: &str, by: &str| {
+        format!(
+            "schema = \"soxauto.baseline/1\"\nipe = \"{ipe}\"\nsha256 = \"{}\"\napproved_by = \"{by}\"\n\
+             approved_at = \"2026-11-20T12:00:00Z\"\nticket = \"SOX-1\"\n[texts]\ndeclarations = \"\"\n\
+             extraction = \"\"\ncompleteness = \"\"\n",
+            Sha256::of("x")
+        )
+    };
+    let lineage = |sql: &str, columns: &str| {
+        format!(
+            "{{\"schema\": \"soxauto.lineage/1\", \"ipes\": {{\"IPE_07\": {{\"query_sha256\": \"{}\", \"tables\": [\"d.dbo.t\"], \
+             \"columns\": [{columns}]}}}}}}",
+            Sha256::of(sql)
+        )
+    };
+    let all = ["Entry No_", "Amount (LCY)", "Posting Date", "Account"]
+        .map(|c| format!("{{\"column\": \"{c}\", \"sources\": [\"d.dbo.t.{c}\"]}}"))
+        .join(", ");
+    let whole = files(|f| {
+        f.insert("baseline/IPE_07.toml".into(), baseline("IPE_07", "Ada"));
+        f.insert("lineage.json".into(), lineage(SQL, &all));
+    });
+    let catalog = read(&whole).unwrap();
+    let ipe = &catalog.ipes[0];
+    assert_eq!(ipe.baseline.as_ref().unwrap().approved_by, "Ada");
+    assert_eq!(
+        ipe.lineage.as_ref().unwrap().columns[3].sources[0].to_string(),
+        "d.dbo.t.Account"
+    );
+    assert!(
+        ipe.texts()
+            .declared()
+            .iter()
+            .any(|d| d == "columns[Account].nullable = false")
+    );
+    for (name, text, reason) in [
+        (
+            "baseline/IPE_07.toml",
+            baseline("IPE_08", "Ada"),
+            "must be named baseline/IPE_08.toml",
+        ),
+        (
+            "baseline/IPE_08.toml",
+            baseline("IPE_08", "Ada"),
+            "IPE_08 is not in the catalog",
+        ),
+        (
+            "baseline/IPE_07.toml",
+            baseline("IPE_07", " "),
+            "does not say who approved it",
+        ),
+        (
+            "baseline/IPE_07.toml",
+            "schema = 1".to_owned(),
+            "soxauto.baseline/1",
+        ),
+        (
+            "lineage.json",
+            lineage("SELECT 1", &all),
+            "another text than IPE_07.sql",
+        ),
+        (
+            "lineage.json",
+            lineage(SQL, ""),
+            "other columns than its contract",
+        ),
+        (
+            "lineage.json",
+            lineage(SQL, &all).replace("IPE_07", "IPE_08"),
+            "IPE_07 has no lineage",
+        ),
+        (
+            "lineage.json",
+            lineage(SQL, &all).replace("d.dbo.t.Acc", "t.Acc"),
+            "cannot be read",
+        ),
+    ] {
+        let found = problems(&files(|f| drop(f.insert(name.into(), text.clone()))));
+        assert!(
+            found
+                .iter()
+                .any(|p| p.starts_with(name) && p.contains(reason)),
+            "{reason}: {found:#?}"
+        );
+    }
 }
 
 /// The line of the `nth` (from 0) occurrence of `part` in the sample IPE.
@@ -226,17 +336,24 @@ fn problems_of_columns() {
         ),
         (
             "IPE_07.toml",
-            "sample = \"mask\"",
+            "accepted = [\"13003\", \"13004\"]",
             "from = \"cutoff\"",
-            line("sample =", 0),
+            line("accepted", 0),
             "has no date",
         ),
         (
             "IPE_07.toml",
-            "sample = \"mask\"",
+            "accepted = [\"13003\", \"13004\"]",
             "rounding = \"round\"",
-            line("sample =", 0),
+            line("accepted", 0),
             "no digits below a microsecond",
+        ),
+        (
+            "IPE_07.toml",
+            "accepted = [\"13003\", \"13004\"]",
+            "sample = \"mask\"",
+            line("match =", 0),
+            "Account is masked",
         ),
         (
             "IPE_07.toml",

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use tiberius::error::Error;
 
-use crate::{error::ExtractError, source::RowSink};
+use crate::{error::ExtractError, server_error, source::RowSink};
 
 /// An error while connecting and logging in.
 pub(super) fn connecting(error: &Error, address: &str) -> ExtractError {
@@ -82,6 +82,6 @@ fn server(error: &Error, during: &'static str) -> ExtractError {
         state: token.state(),
         severity: token.class(),
         line: token.line(),
-        message: token.message().to_owned(),
+        message: server_error::without_values(token.code(), token.message()),
     }
 }

@@ -119,5 +119,7 @@ pub fn ipe() -> PlannedIpe {
             values: BTreeMap::from([("Account".to_owned(), "13004".to_owned())]),
         },
         table: "pg01_validated_ipe_07".into(),
+        baseline: soxauto_domain::BaselineStatus::None,
+        lineage: None,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{column, fits};
 use crate::{
     catalog::{
-        file::{IpeFile, TotalFunction},
+        file::{IpeFile, Sample, TotalFunction},
         locate::{Locator, Step},
         problem::Problem,
     },
@@ -37,6 +37,13 @@ fn check_matching(
             ));
             continue;
         };
+        if column.sample == Sample::Mask {
+            problems.push(at.problem(
+                &steps,
+                format!("{name} is masked, and this value would be in plan and evidence"),
+                "Match on columns that hold no personal data",
+            ));
+        }
         if let Ok(sql_type) = column.sql_type.parse::<SqlType>()
             && let Err(e) = fits(sql_type, text)
         {
@@ -71,6 +78,17 @@ pub(super) fn check(file: &IpeFile, at: &Locator<'_>, problems: &mut Vec<Problem
             ));
             continue;
         };
+        if column.sample == Sample::Mask && total.function != TotalFunction::Sum {
+            problems.push(at.problem(
+                &step("function"),
+                format!(
+                    "{} is masked, and its {} is the value of one row",
+                    total.column,
+                    total.function.as_str()
+                ),
+                "Use sum, or a column that holds no personal data",
+            ));
+        }
         let Ok(sql_type) = column.sql_type.parse::<SqlType>() else {
             continue;
         };
