@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 use soxauto_dispatcher::start::Started;
-use soxauto_domain::{Cutoff, IpeId};
+use soxauto_domain::{Approval, Cutoff, IpeId};
 
 use super::{
     error::OperateError,
@@ -30,6 +30,8 @@ pub(crate) struct RunArgs {
     /// Start a new run although the month has one: r2 beside r1, which stays in evidence. Each call starts another.
     #[arg(long)]
     supersede: bool,
+    #[command(flatten)]
+    approval: ApprovalArgs,
     /// Follow the run until nothing more will happen by itself, and show how it ended.
     #[arg(long)]
     wait: bool,
@@ -40,10 +42,42 @@ pub(crate) struct RunArgs {
     target: TargetArgs,
 }
 
+/// Leave to run, this once, queries that are not as they were approved; prod refuses them without it.
+#[derive(Debug, Default, Args)]
+struct ApprovalArgs {
+    /// Run queries without an approved baseline this once: who gives leave. Plan and manifest say so.
+    #[arg(long, value_name = "NAME", requires_all = ["approval_ticket", "approval_reason"])]
+    approval_by: Option<String>,
+    /// Where the leave was asked for.
+    #[arg(long, value_name = "TICKET", requires = "approval_by")]
+    approval_ticket: Option<String>,
+    /// Why the run cannot wait for the baseline.
+    #[arg(long, value_name = "TEXT", requires = "approval_by")]
+    approval_reason: Option<String>,
+}
+
+impl ApprovalArgs {
+    fn approval(self) -> Option<Approval> {
+        Some(Approval {
+            by: self.approval_by?,
+            ticket: self.approval_ticket?,
+            reason: self.approval_reason?,
+        })
+    }
+}
+
 /// Starts the run.
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, OperateError> {
     let target = args.target.open().await?;
-    let started = start(&target, args.cutoff, &args.ipes, args.supersede).await?;
+    let approval = args.approval.approval();
+    let started = start(
+        &target,
+        args.cutoff,
+        &args.ipes,
+        args.supersede,
+        approval.as_ref(),
+    )
+    .await?;
     match args.format {
         // Of --wait, the status is the one object.
         Format::Json if args.wait => {}
@@ -66,8 +100,15 @@ pub(super) async fn start(
     cutoff: Option<Cutoff>,
     ipes: &[IpeId],
     supersede: bool,
+    approval: Option<&Approval>,
 ) -> Result<Started, OperateError> {
-    let event = event(cutoff, ipes, supersede, &target.account.caller().await?);
+    let event = event(
+        cutoff,
+        ipes,
+        supersede,
+        approval,
+        &target.account.caller().await?,
+    );
     let answer = target
         .account
         .invoke(target.output("DispatcherFunctionName")?, "live", &event)
@@ -76,7 +117,13 @@ pub(super) async fn start(
 }
 
 /// The start event. Twice the same starts one run, but for `supersede`.
-fn event(cutoff: Option<Cutoff>, ipes: &[IpeId], supersede: bool, principal: &str) -> Value {
+fn event(
+    cutoff: Option<Cutoff>,
+    ipes: &[IpeId],
+    supersede: bool,
+    approval: Option<&Approval>,
+    principal: &str,
+) -> Value {
     let mut event = json!({"principal": principal});
     if let Some(cutoff) = cutoff {
         event["cutoff_date"] = json!(cutoff);
@@ -86,6 +133,9 @@ fn event(cutoff: Option<Cutoff>, ipes: &[IpeId], supersede: bool, principal: &st
     }
     if supersede {
         event["supersede"] = json!(true);
+    }
+    if let Some(approval) = approval {
+        event["approval"] = json!(approval);
     }
     event
 }
@@ -117,17 +167,23 @@ mod tests {
 
     #[test]
     fn an_event_holds_only_what_was_asked_for() {
-        let none = event(None, &[], false, "arn:aws:iam::1:user/o");
+        let none = event(None, &[], false, None, "arn:aws:iam::1:user/o");
         assert_eq!(none, json!({"principal": "arn:aws:iam::1:user/o"}));
         let all = event(
             Some("2024-05-01".parse().unwrap()),
             &["IPE_07".parse().unwrap()],
             true,
+            Some(&Approval {
+                by: "Ada".into(),
+                ticket: "SOX-13".into(),
+                reason: "the close is tomorrow".into(),
+            }),
             "arn:aws:iam::1:user/o",
         );
         assert_eq!(
             all,
-            json!({"principal": "arn:aws:iam::1:user/o", "cutoff_date": "2024-05-01", "ipes": ["IPE_07"], "supersede": true})
+            json!({"principal": "arn:aws:iam::1:user/o", "cutoff_date": "2024-05-01", "ipes": ["IPE_07"], "supersede": true,
+                "approval": {"by": "Ada", "ticket": "SOX-13", "reason": "the close is tomorrow"}})
         );
     }
 }

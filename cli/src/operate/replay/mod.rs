@@ -139,7 +139,7 @@ async fn supersede(
         println!("{} would be superseded by {}", args.run, args.run.next());
         return Ok(ExitCode::from(exit::SUCCESS));
     }
-    let started = start(target, Some(args.run.cutoff()), &ipes, true).await?;
+    let started = start(target, Some(args.run.cutoff()), &ipes, true, None).await?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string(&started)?),
         Format::Table => print!("{}", describe(target, &started)?),
