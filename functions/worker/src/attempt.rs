@@ -207,6 +207,23 @@ async fn write(
     Ok(receipt)
 }
 
+/// An attempt that failed, as its record tells it.
+#[derive(Debug)]
+pub struct FailedAttempt<'a> {
+    /// Which one.
+    pub attempt: &'a Attempt,
+    /// Why.
+    pub error: &'a WorkerError,
+    /// Whether the queue will not deliver the message again.
+    pub is_final: bool,
+    /// When the worker began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub failed_at: Timestamp,
+    /// The invocation.
+    pub worker: WorkerRecord,
+}
+
 /// Writes the record of an attempt that failed.
 ///
 /// # Errors
@@ -214,12 +231,9 @@ async fn write(
 pub async fn record_failure(
     lake: &Arc<dyn Lake>,
     layout: &Layout,
-    attempt: &Attempt,
-    error: &WorkerError,
-    is_final: bool,
-    failed_at: Timestamp,
-    worker: WorkerRecord,
+    failed: FailedAttempt<'_>,
 ) -> Result<(), WorkerError> {
+    let FailedAttempt { attempt, error, .. } = failed;
     let code = error.code();
     let failure = Failure {
         schema: FailureSchema,
@@ -230,10 +244,11 @@ pub async fn record_failure(
         message: error.to_string(),
         remedy: code.remedy().to_owned(),
         retry: error.retry(),
-        is_final,
-        failed_at,
+        is_final: failed.is_final,
+        started_at: failed.started_at,
+        failed_at: failed.failed_at,
         software: software(),
-        worker,
+        worker: failed.worker,
     };
     lake.create(
         &layout.file(attempt, layout::FAILURE),

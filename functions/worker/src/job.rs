@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use jiff::Timestamp;
 use serde_json::json;
 use soxauto_cloud::{lease::LeaseError, telemetry::events};
 use soxauto_domain::{
@@ -11,7 +12,7 @@ use soxauto_domain::{
 };
 
 use crate::{
-    attempt::{self, AttemptRecord},
+    attempt::{self, AttemptRecord, FailedAttempt},
     context::Context,
     error::WorkerError,
     event::Delivery,
@@ -69,7 +70,7 @@ pub async fn run(
                     run_id: job.run_id,
                     ipe_id: job.ipe_id,
                 };
-                failed(context, &attempt, &error, delivery, worker).await;
+                failed(context, &attempt, &error, delivery, (started_at, worker)).await;
             }
             return Err(error);
         }
@@ -135,7 +136,7 @@ pub async fn run(
     )
     .await;
     if let Err(error) = &outcome {
-        failed(context, &attempt, error, delivery, worker).await;
+        failed(context, &attempt, error, delivery, (started_at, worker)).await;
     }
     release(lease).await;
     outcome
@@ -199,7 +200,7 @@ async fn failed(
     attempt: &Attempt,
     error: &WorkerError,
     delivery: &Delivery,
-    worker: WorkerRecord,
+    (started_at, worker): (Timestamp, WorkerRecord),
 ) {
     let code = error.code();
     if matches!(error, WorkerError::Lease(LeaseError::Lost { .. })) || code == Code::ObjectExists {
@@ -221,11 +222,14 @@ async fn failed(
     if let Err(e) = attempt::record_failure(
         &context.evidence,
         layout,
-        attempt,
-        error,
-        is_final,
-        context.clock.now(),
-        worker,
+        FailedAttempt {
+            attempt,
+            error,
+            is_final,
+            started_at,
+            failed_at: context.clock.now(),
+            worker,
+        },
     )
     .await
     {

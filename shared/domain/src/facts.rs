@@ -3,7 +3,6 @@
 //! Every reader of a run (dispatcher, worker, finalizer, command line) derives the same states from the same facts.
 
 use crate::{
-    code::Code,
     digest::Sha256,
     id::IpeId,
     load::LoadRecord,
@@ -179,39 +178,35 @@ impl IpeFacts {
 
 impl AttemptFacts {
     fn summary(&self) -> AttemptSummary {
-        let (outcome, code, ended_at): (AttemptOutcome, Option<Code>, _) =
-            match (&self.receipt, &self.failure) {
-                (Some(receipt), _) => {
-                    let receipt = &receipt.document;
-                    let outcome = if receipt.state == IpeState::Passed {
-                        AttemptOutcome::Passed
-                    } else {
-                        AttemptOutcome::Rejected
-                    };
-                    (outcome, None, Some(receipt.finished_at))
-                }
-                (None, Some(failure)) => (
-                    AttemptOutcome::Failed,
-                    Some(failure.document.code),
-                    Some(failure.document.failed_at),
-                ),
-                (None, None) => (AttemptOutcome::Abandoned, None, None),
-            };
-        let worker = self
-            .receipt
-            .as_ref()
-            .map(|receipt| &receipt.document.worker)
-            .or_else(|| {
-                self.failure
-                    .as_ref()
-                    .map(|failure| &failure.document.worker)
-            });
+        let receipt = self.receipt.as_ref().map(|stored| &stored.document);
+        // A receipt is the commit point: beside it, a failure record is the word of a rival that came too late.
+        let failure = match receipt {
+            Some(_) => None,
+            None => self.failure.as_ref().map(|stored| &stored.document),
+        };
+        let worker = receipt
+            .map(|r| &r.worker)
+            .or_else(|| failure.map(|f| &f.worker));
         AttemptSummary {
             attempt: self.number,
-            outcome,
-            code,
-            ended_at,
-            replayed_by: worker.and_then(|worker| worker.replayed_by.clone()),
+            outcome: match (receipt, failure) {
+                (Some(r), _) if r.state == IpeState::Passed => AttemptOutcome::Passed,
+                (Some(_), _) => AttemptOutcome::Rejected,
+                (None, Some(_)) => AttemptOutcome::Failed,
+                (None, None) => AttemptOutcome::Abandoned,
+            },
+            code: failure.map(|f| f.code),
+            message: failure.map(|f| f.message.clone()),
+            remedy: failure.map(|f| f.remedy.clone()),
+            is_final: failure.is_some_and(|f| f.is_final),
+            receive_count: worker.map(|w| w.receive_count),
+            started_at: receipt
+                .map(|r| r.started_at)
+                .or_else(|| failure.map(|f| f.started_at)),
+            ended_at: receipt
+                .map(|r| r.finished_at)
+                .or_else(|| failure.map(|f| f.failed_at)),
+            replayed_by: worker.and_then(|w| w.replayed_by.clone()),
         }
     }
 }

@@ -179,7 +179,18 @@ pub struct AttemptSummary {
     pub outcome: AttemptOutcome,
     /// The error of a failed one.
     pub code: Option<Code>,
-    /// When it ended.
+    /// The error in words, without secrets.
+    pub message: Option<String>,
+    /// What the operator can do about it.
+    pub remedy: Option<String>,
+    /// Whether it failed and the queue did not deliver its message again: a later attempt is a replay.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// How often the message had been received; `None` without a record.
+    pub receive_count: Option<u32>,
+    /// When it began; `None` without a record.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; `None` without a record.
     pub ended_at: Option<Timestamp>,
     /// The AWS principal whose replay it answers; `None` for the dispatcher's own message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

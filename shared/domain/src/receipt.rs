@@ -189,7 +189,9 @@ pub struct Failure {
     /// Whether the queue will not deliver the message again: the IPE is *failed*.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// When.
+    /// When the worker began.
+    pub started_at: Timestamp,
+    /// When it ended.
     pub failed_at: Timestamp,
     /// The program.
     pub software: Software,

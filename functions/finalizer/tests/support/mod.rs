@@ -312,6 +312,7 @@ impl World {
             remedy: "r".into(),
             retry: Retry::Fatal,
             is_final: true,
+            started_at: self.clock.now(),
             failed_at: self.clock.now(),
             software: software(),
             worker: worker(),
