@@ -13,7 +13,8 @@ use soxauto_domain::{
     plan::Software,
 };
 use soxauto_evidence::{
-    Unsigned, envelope, report,
+    Unsigned, envelope,
+    report::{self, Report},
     statement::{self, Closing},
 };
 use soxauto_runs::OpenRun;
@@ -22,7 +23,7 @@ use crate::{
     chain::{self, Staged},
     context::Context,
     error::FinalizerError,
-    publish, subjects,
+    history, publish, subjects,
 };
 
 /// Closes the run if nothing more will happen to it by itself; returns its state.
@@ -133,7 +134,12 @@ async fn manifest(
         }
         closing.previous = head.head.clone();
         let predicate = statement::predicate(facts, &closing);
-        let html = report::render(&predicate)?;
+        let history = history::before(context, run).await?;
+        let html = report::render(&Report {
+            predicate: &predicate,
+            plan: Some(&facts.plan),
+            history: &history,
+        })?;
         let mut files = subjects::of_run(context, facts).await?;
         let name = format!("report-{}.html", closing.revision);
         files.retain(|file| file.name != name);

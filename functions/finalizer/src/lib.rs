@@ -11,6 +11,7 @@ pub mod dry_run;
 pub mod error;
 pub mod event;
 pub mod handler;
+pub mod history;
 pub mod load;
 pub mod publish;
 pub mod run;

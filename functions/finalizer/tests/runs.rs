@@ -596,3 +596,48 @@ async fn the_sweep_leaves_a_run_to_the_finalizer_that_is_at_work_on_it() {
     world.sweep().await.unwrap();
     assert_eq!(world.manifests(R1), [1]);
 }
+
+#[tokio::test]
+async fn the_report_shows_earlier_months_by_their_last_complete_manifests() {
+    const MARCH: &str = "C-PG-1/2024-03-01/r1";
+    const APRIL: &str = "C-PG-1/2024-04-01/r1";
+    const APRIL_AGAIN: &str = "C-PG-1/2024-04-01/r2";
+    // More than a year before: not in this report.
+    const OLD: &str = "C-PG-1/2023-04-01/r1";
+    let world = World::new();
+    for (name, rows) in [(OLD, 1111), (MARCH, 2222), (APRIL, 3333), (R1, 4444)] {
+        world.plan(name, &["CR_04"]).await;
+        world.passed_with(name, "CR_04", 1, rows).await;
+        world.load_of(rows);
+        assert!(world.notify(&[name]).await.is_empty());
+        if name == APRIL {
+            world.plan(APRIL_AGAIN, &["CR_04"]).await;
+            world.rejected(APRIL_AGAIN, "CR_04", 1).await;
+            assert!(world.notify(&[APRIL_AGAIN]).await.is_empty());
+            // Somebody puts a file beside March's manifest that this control never signed.
+            let forged = world.context.reader.layout().manifest(&run(MARCH), 2);
+            let bytes = world
+                .evidence
+                .inner()
+                .get(&world.context.reader.layout().manifest(&run(APRIL), 1));
+            let bytes = bytes.await.unwrap().bytes;
+            world
+                .evidence
+                .inner()
+                .create(&forged, bytes, "application/json")
+                .await
+                .unwrap();
+        }
+    }
+    let key = world.context.reader.layout().report(&run(R1), 1);
+    let report = world.evidence.inner().get(&key).await.unwrap().bytes;
+    let report = String::from_utf8(report.to_vec()).unwrap();
+    assert!(
+        report.contains("4,444: 1,111 more than in March 2024"),
+        "{report}"
+    );
+    assert!(report.contains(&world.link(APRIL, 1).await.sha256.to_string()));
+    assert!(report.contains("Not believed:"));
+    assert!(report.contains("it says it is revision 1 of C-PG-1/2024-04-01/r1"));
+    assert!(!report.contains("2,222") && !report.contains("1111"));
+}

@@ -17,11 +17,11 @@ pub enum Retry {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $retry:ident, $remedy:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $retry:ident, $remedy:literal;)*) => {
         /// A closed error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)*
         }
 
         impl Code {
@@ -32,6 +32,12 @@ macro_rules! codes {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// What happened, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_start(),)* }
             }
 
             /// What may be tried.
@@ -161,6 +167,7 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{code} twice");
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!(!code.remedy().is_empty());
+            assert!(code.meaning().ends_with('.'), "{code}");
         }
     }
 }
