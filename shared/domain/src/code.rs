@@ -96,15 +96,15 @@ codes! {
     SourceUnreachable = "SOURCE_UNREACHABLE", Here, "Check host, port, security groups and that the server is up.";
     /// TLS could not be established or the certificate is not trusted.
     SourceTls = "SOURCE_TLS", Fatal, "Give the certificate authority with the secret (ca_pem), or correct the host name.";
-    /// SQL Server error 18456 and its like.
+    /// The server refuses the login: SQL Server error 18456 and its like.
     LoginRefused = "LOGIN_REFUSED", Fatal, "Check user and password in the secret and that the login is enabled.";
     /// The login can change data.
     LoginCanWrite = "LOGIN_CAN_WRITE", Fatal, "Use a login with read rights only; prod refuses others.";
-    /// SQL Server errors 4060, 911 and their like.
+    /// The database cannot be opened: SQL Server errors 4060, 911 and their like.
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Fatal, "Check the database's name and the login's access to it.";
-    /// Busy, failing over, out of resources: 40613, 40501, 10928, ….
+    /// The server is busy, failing over or out of resources: 40613, 40501, 10928, ….
     SourceBusy = "SOURCE_BUSY", Here, "Wait; the server was busy or failing over.";
-    /// Error 1205.
+    /// The server chose the query as deadlock victim: SQL Server error 1205.
     DeadlockVictim = "DEADLOCK_VICTIM", Here, "Wait; the server chose this query as deadlock victim.";
     /// The query failed in SQL Server.
     QueryFailed = "QUERY_FAILED", Fatal, "Read the SQL Server error; correct the query by a reviewed release.";

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use soxauto_domain::manifest::{AttemptOutcome, AttemptSummary, ManifestIpe, Predicate};
+use soxauto_domain::manifest::{AttemptSummary, ManifestIpe, Predicate};
 
 use super::{figures::duration, words};
 
@@ -134,10 +134,7 @@ pub(crate) fn took(attempt: &AttemptSummary) -> Option<String> {
 }
 
 fn told(attempt: &AttemptSummary) -> String {
-    let word = match attempt.outcome {
-        AttemptOutcome::Abandoned => "ended without a word".to_owned(),
-        other => words::outcome(other).to_owned(),
-    };
+    let word = words::ended(attempt.outcome);
     let after = took(attempt).map_or(String::new(), |took| format!(" after {took}"));
     format!("attempt {} {word}{after}", attempt.attempt)
 }

@@ -121,7 +121,9 @@ struct IpeView<'a> {
     state_words: &'static str,
     tls: &'static str,
     hops: Vec<Hop>,
+    /// Whether all that are known are equal.
     hops_equal: bool,
+    hops_known: usize,
     totals: Vec<TotalView<'a>>,
     charts: Vec<Chart>,
     series: Vec<Series>,
@@ -270,7 +272,7 @@ fn troubles(ipe: &ManifestIpe) -> impl Iterator<Item = Trouble<'_>> {
         .map(|(at, attempt)| {
             let next = ipe.attempts.get(at + 1);
             let ended = |next: &AttemptSummary| {
-                format!("attempt {} {}", next.attempt, words::outcome(next.outcome))
+                format!("attempt {} {}", next.attempt, words::ended(next.outcome))
             };
             let then = match (next, attempt.is_final) {
                 (Some(next), is_final) => match &next.replayed_by {
@@ -318,7 +320,9 @@ fn ipe_view<'a>(report: &Report<'a>, m: &'a ManifestIpe, manifest: &Value) -> Ip
             .map_or("", |source| words::tls(source.tls)),
         hops_equal: hops
             .iter()
-            .all(|hop| hop.rows.is_some() && hop.rows == hops[0].rows),
+            .filter_map(|hop| hop.rows)
+            .all(|rows| hops[0].rows == Some(rows)),
+        hops_known: hops.iter().filter(|hop| hop.rows.is_some()).count(),
         hops,
         totals: totals(m),
         charts,

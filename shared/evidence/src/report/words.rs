@@ -186,3 +186,11 @@ pub(crate) fn outcome(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::Abandoned => "abandoned",
     }
 }
+
+/// How an attempt ended, in a sentence about it.
+pub(crate) fn ended(outcome_of: AttemptOutcome) -> &'static str {
+    match outcome_of {
+        AttemptOutcome::Abandoned => "ended without a word",
+        other => outcome(other),
+    }
+}
