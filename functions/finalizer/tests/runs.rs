@@ -616,11 +616,8 @@ async fn the_report_shows_earlier_months_by_their_last_complete_manifests() {
             assert!(world.notify(&[APRIL_AGAIN]).await.is_empty());
             // Somebody puts a file beside March's manifest that this control never signed.
             let forged = world.context.reader.layout().manifest(&run(MARCH), 2);
-            let bytes = world
-                .evidence
-                .inner()
-                .get(&world.context.reader.layout().manifest(&run(APRIL), 1));
-            let bytes = bytes.await.unwrap().bytes;
+            let signed = world.context.reader.layout().manifest(&run(APRIL), 1);
+            let bytes = world.evidence.inner().get(&signed).await.unwrap().bytes;
             world
                 .evidence
                 .inner()

@@ -19,7 +19,10 @@ use soxauto_domain::{
     receipt::WorkerRecord,
 };
 use soxauto_runs::RunReader;
-use soxauto_worker::{WorkerError, attempt::record_failure};
+use soxauto_worker::{
+    WorkerError,
+    attempt::{FailedAttempt, record_failure},
+};
 
 use super::*;
 use crate::operate::status::{Selection, gather};
@@ -125,11 +128,14 @@ impl World {
         record_failure(
             &evidence,
             &Layout::new("evidence"),
-            &attempt,
-            &error,
-            true,
-            Timestamp::UNIX_EPOCH,
-            worker,
+            FailedAttempt {
+                attempt: &attempt,
+                error: &error,
+                is_final: true,
+                started_at: Timestamp::UNIX_EPOCH,
+                failed_at: Timestamp::UNIX_EPOCH,
+                worker,
+            },
         )
         .await
         .unwrap();
