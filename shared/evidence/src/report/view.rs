@@ -40,9 +40,9 @@ const PLACED: [&str; 15] = [
     "finished_at",
     "software",
     "ipes",
-    "history",
+    "approval",
 ];
-const PLACED_IPE: [&str; 14] = [
+const PLACED_IPE: [&str; 15] = [
     "id",
     "title",
     "state",
@@ -56,7 +56,8 @@ const PLACED_IPE: [&str; 14] = [
     "checks",
     "source",
     "warehouse",
-    "content_digest",
+    "baseline",
+    "lineage",
 ];
 const PLACED_SOFTWARE: [&str; 2] = ["name", "version"];
 const PLACED_SOURCE: [&str; 8] = [
@@ -81,6 +82,8 @@ pub(crate) struct Page<'a> {
     is_prod: bool,
     trigger: &'static str,
     passed: usize,
+    /// IPEs whose queries are not the approved ones.
+    unapproved: Vec<String>,
     checks_held: usize,
     checks: usize,
     rows: u64,
@@ -119,6 +122,8 @@ struct IpeView<'a> {
     m: &'a ManifestIpe,
     plan: Option<&'a PlannedIpe>,
     state_words: &'static str,
+    baseline: &'static str,
+    is_approved: bool,
     tls: &'static str,
     hops: Vec<Hop>,
     /// Whether all that are known are equal.
@@ -219,6 +224,12 @@ pub(crate) fn page<'a>(report: &Report<'a>) -> Page<'a> {
             .iter()
             .filter(|ipe| ipe.state == IpeState::Passed)
             .count(),
+        unapproved: m
+            .ipes
+            .iter()
+            .filter(|ipe| !ipe.baseline.is_approved())
+            .map(|ipe| ipe.id.to_string())
+            .collect(),
         checks_held: checks().filter(|check| check.passed()).count(),
         checks: checks().count(),
         rows: m
@@ -314,6 +325,8 @@ fn ipe_view<'a>(report: &Report<'a>, m: &'a ManifestIpe, manifest: &Value) -> Ip
         m,
         plan,
         state_words: words::state(m.state),
+        baseline: m.baseline.statement(),
+        is_approved: m.baseline.is_approved(),
         tls: m
             .source
             .as_ref()

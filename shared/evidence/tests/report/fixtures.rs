@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use soxauto_domain::{
     CheckKind, CheckOutcome, Code, Failure, IpeId, IpeState, Plan, PlannedIpe, Receipt, Retry,
     RunId, Sha256,
+    approval::{Approval, BaselineStatus},
     facts::{AttemptFacts, IpeFacts, RunFacts, Stored},
     layout::Attempt,
     load::{LoadRecord, LoadSchema, LoadedTotal},
@@ -93,15 +94,28 @@ fn plan(stage: Stage, ipes: &[&str]) -> Plan {
             principal: None,
         },
         stage,
+        approval: None,
         software: software("soxauto-dispatcher"),
         catalog_sha256: catalog.sha256,
         ipes: catalog
             .ipes
             .iter()
-            .map(|ipe| ipe.resolve(&period).unwrap())
+            .map(|ipe| PlannedIpe {
+                baseline: approved(),
+                ..ipe.resolve(&period).unwrap()
+            })
             .filter(|ipe| ipes.contains(&ipe.id.as_str()))
             .collect(),
         run_id,
+    }
+}
+
+fn approved() -> BaselineStatus {
+    BaselineStatus::Unchanged {
+        sha256: Sha256::of("what was approved"),
+        approved_by: "Ada Reviewer".into(),
+        approved_at: at(-4e6),
+        ticket: "SOX-99".into(),
     }
 }
 
@@ -493,6 +507,7 @@ pub(crate) fn complete() -> Case {
 /// Two reports are rejected by checks, in dev.
 pub(crate) fn rejected() -> Case {
     let mut run = Run::new(plan(Stage::Dev, &["CR_04", "IPE_07", "IPE_12"]));
+    run.facts.plan.ipes[1].baseline = BaselineStatus::None;
     for (n, id) in run.ids().iter().enumerate() {
         let from = f64::from(u8::try_from(n).unwrap()) * 3.0;
         run.receipt(id, from, from + 14.0, |mut receipt| {
@@ -530,10 +545,23 @@ pub(crate) fn rejected() -> Case {
 
 /// Closed at its deadline: one report was replayed and passed, one failed for good, one was never tried.
 pub(crate) fn incomplete() -> Case {
-    let plan = plan(
+    let mut plan = plan(
         Stage::Prod,
         &["CR_03", "CR_04", "IPE_07", "IPE_12", "IPE_31", "IPE_34"],
     );
+    plan.approval = Some(Approval {
+        by: "Ada Reviewer".into(),
+        ticket: "SOX-113".into(),
+        reason: "the close is tomorrow".into(),
+    });
+    let changed = plan.ipes.iter_mut().find(|ipe| ipe.id.as_str() == "IPE_31");
+    changed.unwrap().baseline = BaselineStatus::Changed {
+        sha256: Sha256::of("what runs"),
+        baseline_sha256: Sha256::of("what was approved"),
+        approved_by: "Ada Reviewer".into(),
+        approved_at: at(-4e6),
+        ticket: "SOX-99".into(),
+    };
     let history = history(&plan);
     let mut run = Run::new(plan);
     for (n, id) in run.ids().iter().enumerate() {
