@@ -94,7 +94,7 @@ fn baselines_and_lineage_belong_to_an_ipe() {
         ),
         (
             "baseline/IPE_07.toml",
-            "schema = 1".to_owned(),
+            "schema = \"soxauto.baseline/2\"".to_owned(),
             "soxauto.baseline/1",
         ),
         (
