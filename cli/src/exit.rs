@@ -22,7 +22,7 @@ pub(crate) fn of_run(state: RunState) -> ExitCode {
     ExitCode::from(match state {
         RunState::Complete => SUCCESS,
         RunState::Rejected => REJECTED,
-        RunState::Incomplete => INCOMPLETE,
+        RunState::Incomplete | RunState::Missing => INCOMPLETE,
         RunState::Open => OPEN,
     })
 }

@@ -19,12 +19,15 @@ STAR_RESOURCES = {
     ("EncryptionKey", "NotificationsAndAlarmsReachEncryptedQueuesAndTopics"): "the key itself",
     ("EncryptionKey", "LogGroupsOfThisStack"): "the key itself",
     ("SigningKey", "TheAccountAdministersTheKey"): "the key itself",
+    ("ReviewSigningKey", "TheAccountAdministersTheKeyAndCannotSign"): "the key itself",
+    ("ReviewSigningKey", "ReviewersSign"): "the key itself",
 }
 
 # (policy, Sid) → why the action is `service:*`.
 STAR_ACTIONS = {
     ("EncryptionKey", "TheAccountAdministersTheKey"): "without it nobody could ever change the key's policy; IAM decides",
     ("SigningKey", "TheAccountAdministersTheKey"): "without it nobody could ever change the key's policy; IAM decides",
+    ("ReviewSigningKey", "TheAccountAdministersTheKeyAndCannotSign"): "what AWS recommends to administrators of a key",
 }
 
 # Parameters that decide what a thing is, so that changing them makes another thing. The old one is retained.

@@ -48,10 +48,11 @@ WORKGROUP = {
     "RedshiftWorkgroupArn": "arn:aws:redshift-serverless:eu-west-1:111122223333:workgroup/w-1",
 }
 CLUSTER = {"RedshiftCluster": "finance"}
+REVIEWER = "arn:aws:iam::111122223333:role/finance-reviewers"
 VARIANTS: list[dict[str, str]] = [
     {"Stage": "dev"},
     {"Stage": "staging", **WORKGROUP},
-    {"Stage": "prod", **VPC, **CLUSTER, "AlarmEmail": "a@example.com"},
+    {"Stage": "prod", **VPC, **CLUSTER, "AlarmEmail": "a@example.com", "ReviewerArns": REVIEWER},
     {"Stage": "prod", **VPC, "EndpointSecurityGroupId": "sg-1", "CreateWarehouse": "serverless"},
     {"Stage": "prod", **WORKGROUP, "RedshiftSecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:r"},
 ]

@@ -33,6 +33,7 @@ OTHER_VALUES = {
     "RedshiftDatabase": "finance",
     "RedshiftSecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:r",
     "RedshiftCopyRoleArn": "arn:aws:iam::111122223333:role/copy",
+    "ReviewerArns": "arn:aws:iam::111122223333:role/other-reviewers",
 }
 # Parameters that matter only beside others.
 BESIDE = {

@@ -139,7 +139,7 @@ class EmulatorTest(unittest.TestCase):
         made, done = self.resources(), self.events()
         self.assertGreater(len(made), 50)
         held = {name: physical for name, (kind, physical) in made.items() if kind in HELD}
-        self.assertEqual(len(held), 11, held)
+        self.assertEqual(len(held), 12, held)
         s3 = self.client("s3")
         s3.put_object(Bucket=outputs["EvidenceBucketName"], Key="evidence/kept", Body=b"1")
         self.client("sqs").send_message(QueueUrl=outputs["JobsDeadLettersUrl"], MessageBody="kept")

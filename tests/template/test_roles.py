@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 import exceptions
 from code_rights import ENCRYPTION, NotUnderstood, Right, code_rights, part, traits
-from resolve import ROOT, VARIANTS, VPC, Template, as_list
+from resolve import REVIEWER, ROOT, VARIANTS, VPC, Template, as_list
 from try_version import run_check
 
 FUNCTIONS = {"dispatcher": "DispatcherFunction", "worker": "WorkerFunction", "finalizer": "FinalizerFunction"}
@@ -174,6 +174,44 @@ class RolesTest(unittest.TestCase):
         needed |= {("lambda:InvokeFunction", f"{{{name.capitalize()}Check.Arn}}") for name in FUNCTIONS}
         needed.add(("cloudwatch:DescribeAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:soxauto-*"))
         self.assertEqual(allowed(template, "DeploymentRole"), needed)
+
+    def test_reviewers_read_everything_and_write_reviews_only(self) -> None:
+        evidence = "arn:aws:s3:::{EvidenceBucket}"
+        policy = Template().resources["ReviewerPolicy"]["Properties"]["PolicyDocument"]
+        given = {(a, r) for s in policy["Statement"] for a in as_list(s["Action"]) for r in as_list(s["Resource"])}
+        self.assertEqual(
+            given,
+            {
+                ("cloudformation:DescribeStacks", "arn:aws:cloudformation:eu-west-1:111122223333:stack/soxauto/*"),
+                ("s3:ListBucket", evidence),
+                ("s3:GetObject", f"{evidence}/evidence/*"),
+                ("s3:PutObject", f"{evidence}/evidence/*/review-*.dsse.json"),
+                ("kms:GetPublicKey", "{SigningKey.Arn}"),
+                ("kms:GetPublicKey", "{ReviewSigningKey.Arn}"),
+                ("kms:Sign", "{ReviewSigningKey.Arn}"),
+            }
+            | KMS_FOR_QUEUES,
+        )
+
+    def test_neither_side_can_sign_what_the_other_says(self) -> None:
+        for reviewers in ("", REVIEWER):
+            template = Template({"ReviewerArns": reviewers})
+            for name in FUNCTIONS:
+                role = f"{name.capitalize()}Role"
+                self.assertFalse([r for r in allowed(template, role) if r[1] == "{ReviewSigningKey.Arn}"], role)
+            keys = {
+                key: template.resources[key]["Properties"]["KeyPolicy"]["Statement"]
+                for key in ("SigningKey", "ReviewSigningKey")
+            }
+            denied = [s for s in keys["SigningKey"] if s["Effect"] == "Deny"]
+            who = [s["Principal"]["AWS"] for s in denied if s["Action"] == "kms:Sign"]
+            self.assertEqual([as_list(w) for w in who], [[REVIEWER]] if reviewers else [])
+            may_sign = [
+                as_list(s["Principal"]["AWS"])
+                for s in keys["ReviewSigningKey"]
+                if s["Effect"] == "Allow" and any(fnmatchcase("kms:Sign", a) for a in as_list(s["Action"]))
+            ]
+            self.assertEqual(may_sign, [[REVIEWER]] if reviewers else [], "IAM alone gives nobody the right")
 
     def test_every_role_is_checked_here(self) -> None:
         known = {"DispatcherRole", "WorkerRole", "FinalizerRole", "SchedulerRole", "CopyRole", "CheckRole", "DeploymentRole"}

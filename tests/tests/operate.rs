@@ -150,7 +150,7 @@ async fn the_manifests_tell_the_story(laptop: &Laptop, operator: &str) {
     }
     let (manifest, _) = statement(laptop, RUN, last).await;
     assert_eq!(
-        manifest.predicate.trigger.principal.as_deref(),
+        manifest.predicate.trigger.unwrap().principal.as_deref(),
         Some(operator)
     );
     for ipe in &manifest.predicate.ipes {

@@ -1,8 +1,11 @@
 //! Why an operator's command failed.
 
-use soxauto_cloud::{aws::AccountError, lake::LakeError, lease::LeaseError, queue::QueueError};
+use soxauto_cloud::{
+    aws::AccountError, config::ConfigurationInvalid, lake::LakeError, lease::LeaseError,
+    queue::QueueError, signer::SignerError,
+};
 use soxauto_domain::{IpeId, RunId};
-use soxauto_evidence::EnvelopeError;
+use soxauto_evidence::{EnvelopeError, review::ReviewFault};
 use soxauto_runs::RunsError;
 
 use crate::target::TargetError;
@@ -73,6 +76,39 @@ pub(crate) enum OperateError {
         /// What it says.
         expected: soxauto_domain::Sha256,
     },
+    /// A key does not sign or tell its public half.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The tool cannot describe itself.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationInvalid),
+    /// The run has no manifest yet.
+    #[error("{0} has no manifest: it is reviewed when it is closed")]
+    NoManifest(RunId),
+    /// The reviewer has read another revision.
+    #[error("you have read revision {read}, the newest is {newest}: read that one")]
+    OtherRevision {
+        /// What was read.
+        read: u32,
+        /// What there is.
+        newest: u32,
+    },
+    /// The review is refused.
+    #[error("the review is refused: {0}")]
+    Review(#[from] ReviewFault),
+    /// A signed file is not what it should be.
+    #[error(
+        "{key} is not believed: {reason}. Verify the folder before anything else (docs/SECURITY.md)"
+    )]
+    NotBelieved {
+        /// The file.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another review came first.
+    #[error("{0} was written meanwhile: read it, then decide again")]
+    ReviewedMeanwhile(String),
     /// Nothing says what the plan must be.
     #[error(
         "{0} has neither marker nor manifest nor receipt: its dispatcher did not finish. Start it again with `soxauto run`, which sends what is missing"

@@ -1,9 +1,10 @@
-//! What an operator does to a deployment: start a run, see where it stands, replay what failed.
+//! What an operator does to a deployment: start a run, see where it stands, replay what failed, review what came of it.
 
 mod dead_letters;
 mod error;
 mod parts;
 mod replay;
+mod review;
 mod run;
 mod standing;
 mod status;
@@ -24,6 +25,8 @@ pub(crate) enum OperateCommand {
     Status(status::StatusArgs),
     /// Bring IPEs that were given up back to the workers.
     Replay(replay::ReplayArgs),
+    /// Approve or reject a manifest as its reviewer, or show where it stands.
+    Review(review::ReviewArgs),
 }
 
 /// Runs the command to its end or to ctrl-C. Nothing that is given up in the middle is lost: whatever a command has
@@ -56,5 +59,6 @@ async fn execute(command: OperateCommand) -> Result<ExitCode, OperateError> {
         OperateCommand::Run(args) => run::run(args).await,
         OperateCommand::Status(args) => status::status(args).await,
         OperateCommand::Replay(args) => replay::replay(args).await,
+        OperateCommand::Review(args) => review::review(args).await,
     }
 }

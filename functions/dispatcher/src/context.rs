@@ -8,12 +8,13 @@ use soxauto_cloud::{
     config::{ConfigurationInvalid, Environment},
     lake::{Lake, S3Lake},
     queue::{Queue, SqsQueue},
+    software,
     telemetry::Telemetry,
 };
 use soxauto_domain::{
     catalog::{Catalog, Problem},
     layout::Layout,
-    plan::Stage,
+    plan::{Software, Stage},
 };
 use soxauto_runs::RunReader;
 
@@ -73,12 +74,15 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Log lines and metrics.
     pub telemetry: Telemetry,
+    /// This program, as plans record it.
+    pub software: Software,
     catalog: Result<Catalog, Vec<Problem>>,
 }
 
 impl Context {
     /// A context over any ports.
     #[must_use]
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         settings: Settings,
         evidence: Arc<dyn Lake>,
@@ -86,6 +90,7 @@ impl Context {
         jobs: Arc<dyn Queue>,
         clock: Arc<dyn Clock>,
         telemetry: Telemetry,
+        software: Software,
         catalog: Result<Catalog, Vec<Problem>>,
     ) -> Self {
         let reader = RunReader::new(
@@ -100,6 +105,7 @@ impl Context {
             reader,
             clock,
             telemetry,
+            software,
             catalog,
         }
     }
@@ -122,6 +128,7 @@ impl Context {
             jobs,
             Arc::new(SystemClock),
             telemetry,
+            software::running(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?,
             soxauto_catalog::load(),
         ))
     }

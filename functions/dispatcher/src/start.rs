@@ -14,7 +14,7 @@ use soxauto_domain::{
     facts::Stored,
     layout::state,
     message::PlanPointer,
-    plan::{PlanSchema, PlannedControl, Software, Stage},
+    plan::{PlanSchema, Stage},
     start::{StartRequest, TriggerSource},
 };
 use soxauto_runs::OpenRun;
@@ -252,12 +252,7 @@ fn plan(
         schema: PlanSchema,
         run_id: run.clone(),
         supersedes,
-        control: PlannedControl {
-            id: catalog.control_id.clone(),
-            title: catalog.control.title.clone(),
-            time_zone: catalog.control.time_zone.clone(),
-            warehouse_schema: catalog.control.warehouse_schema.clone(),
-        },
+        control: catalog.planned_control(),
         period,
         created_at,
         deadline: created_at
@@ -266,10 +261,7 @@ fn plan(
         trigger: request.trigger.clone(),
         approval: request.approval.clone(),
         stage: context.settings.stage,
-        software: Software {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
+        software: context.software.clone(),
         catalog_sha256: catalog.sha256,
         ipes,
     })

@@ -14,7 +14,7 @@ use soxauto_dispatcher::{Context, context::Settings, handle};
 use soxauto_domain::{
     BaselineStatus, Job, Plan, Sha256,
     catalog::{BaselineFile, Catalog},
-    plan::Stage,
+    plan::{Software, Stage},
 };
 use soxauto_tsql::baseline;
 
@@ -57,6 +57,11 @@ impl World {
             Arc::new(self.jobs.clone()),
             Arc::new(clock),
             Telemetry::for_tests(),
+            Software {
+                name: "t".into(),
+                version: "0".into(),
+                binary_sha256: Sha256::of("binary"),
+            },
             Ok(catalog),
         )
     }
@@ -113,6 +118,11 @@ async fn a_dry_run_names_what_it_saw_and_writes_nothing() {
         Arc::new(world.jobs.clone()),
         Arc::new(FixedClock("2024-05-01T07:00:00Z".parse().unwrap())),
         Telemetry::for_tests(),
+        Software {
+            name: "t".into(),
+            version: "0".into(),
+            binary_sha256: Sha256::of("binary"),
+        },
         Err(vec![]),
     );
     let error = handle(&broken, event, "r-2").await.unwrap_err();

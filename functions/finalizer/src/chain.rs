@@ -68,7 +68,7 @@ async fn found_in_evidence(
     let layout = context.reader.layout();
     let mut links = Vec::new();
     let mut named = Vec::new();
-    for run in context.reader.runs(control).await? {
+    for run in context.reader.chained(control).await? {
         let prefix = format!("{}manifest-", layout.run_folder(&run));
         for listed in context.evidence.list(&prefix).await? {
             let Some(Object::Manifest(run_id, revision)) = layout.parse(&listed.key) else {

@@ -3,17 +3,19 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use soxauto_cloud::{lake::LakeError, telemetry::events};
+use soxauto_cloud::{
+    lake::{ETag, LakeError},
+    telemetry::events,
+};
 use soxauto_domain::{
-    RunState, Sha256,
+    Plan, RunState, Sha256,
     facts::RunFacts,
     layout::{Object, state},
-    manifest::{ManifestLink, Statement},
+    manifest::{ManifestLink, Predicate, Statement, Subject},
     message::PlanPointer,
-    plan::Software,
 };
 use soxauto_evidence::{
-    Unsigned, envelope,
+    ChainHead, Unsigned, envelope,
     report::{self, Report},
     statement::{self, Closing},
 };
@@ -41,10 +43,7 @@ pub async fn close(
         previous: None,
         past_deadline,
         finished_at: context.clock.now(),
-        software: Software {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
+        software: context.software.clone(),
     };
     let state = statement::predicate(facts, &closing).state;
     if state == RunState::Open {
@@ -134,49 +133,59 @@ async fn manifest(
         }
         closing.previous = head.head.clone();
         let predicate = statement::predicate(facts, &closing);
-        let history = history::before(context, run).await?;
-        let html = report::render(&Report {
-            predicate: &predicate,
-            plan: Some(&facts.plan),
-            history: &history,
-        })?;
-        let mut files = subjects::of_run(context, facts).await?;
-        let name = format!("report-{}.html", closing.revision);
-        files.retain(|file| file.name != name);
-        files.push(statement::subject(
-            name,
-            html.len() as u64,
-            Sha256::of(&html),
-        ));
-        let unsigned = Unsigned::new(&statement::build(predicate, files))?;
-        let signature = context
-            .signer
-            .sign_digest(*unsigned.digest().as_bytes())
-            .await?;
-        let bytes = unsigned.signed(context.signer.key_id(), &signature)?;
-        let link = ManifestLink {
-            run_id: run.clone(),
-            revision: closing.revision,
-            sha256: Sha256::of(&bytes),
-        };
-        let envelope =
-            String::from_utf8(bytes).map_err(|e| envelope::EnvelopeError::Form(e.to_string()))?;
-        if chain::append(
-            context,
-            run.control(),
-            &head,
-            &etag,
-            &link,
-            &Staged {
-                envelope,
-                report: html,
-            },
-        )
-        .await?
+        let files = subjects::of_run(context, facts).await?;
+        if let Some(link) =
+            sign_and_append(context, predicate, Some(&facts.plan), files, &head, &etag).await?
         {
             return Ok((link, true));
         }
     }
+}
+
+/// Renders the report, signs the manifest and puts it behind the head; `None` when the head moved meanwhile.
+///
+/// # Errors
+/// [`FinalizerError`]; nothing is in the chain then, or the next look at the head finishes it.
+pub async fn sign_and_append(
+    context: &Context,
+    predicate: Predicate,
+    plan: Option<&Plan>,
+    mut files: Vec<Subject>,
+    head: &ChainHead,
+    etag: &ETag,
+) -> Result<Option<ManifestLink>, FinalizerError> {
+    let (run_id, revision) = (predicate.run_id.clone(), predicate.revision);
+    let history = history::before(context, &run_id).await?;
+    let report = report::render(&Report {
+        predicate: &predicate,
+        plan,
+        history: &history,
+    })?;
+    let name = format!("report-{revision}.html");
+    files.retain(|file| file.name != name);
+    files.push(statement::subject(
+        name,
+        report.len() as u64,
+        Sha256::of(&report),
+    ));
+    let unsigned = Unsigned::new(&statement::build(predicate, files))?;
+    let signature = context
+        .signer
+        .sign_digest(*unsigned.digest().as_bytes())
+        .await?;
+    let bytes = unsigned.signed(context.signer.key_id(), &signature)?;
+    let link = ManifestLink {
+        run_id,
+        revision,
+        sha256: Sha256::of(&bytes),
+    };
+    let envelope =
+        String::from_utf8(bytes).map_err(|e| envelope::EnvelopeError::Form(e.to_string()))?;
+    let staged = Staged { envelope, report };
+    let control = link.run_id.control();
+    Ok(chain::append(context, control, head, etag, &link, &staged)
+        .await?
+        .then_some(link))
 }
 
 /// Lists the run's manifests and reports anew.

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::tz::TimeZone;
 use soxauto_cloud::{
     aws::Clients,
     clock::{Clock, SystemClock},
@@ -11,10 +10,16 @@ use soxauto_cloud::{
     lease::Leases,
     queue::{Queue, SqsQueue},
     signer::{KmsSigner, Signer},
+    software,
     telemetry::Telemetry,
     warehouse::{Compute, RedshiftWarehouse, Warehouse, WarehouseTarget},
 };
-use soxauto_domain::{ControlId, layout::Layout, plan::Stage};
+use soxauto_domain::{
+    ControlId,
+    catalog::Catalog,
+    layout::Layout,
+    plan::{Software, Stage},
+};
 use soxauto_runs::RunReader;
 
 /// The environment variables of the finalizer.
@@ -157,8 +162,10 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Log lines and metrics.
     pub telemetry: Telemetry,
-    /// The zone in which the control's months begin.
-    pub time_zone: TimeZone,
+    /// The catalog of this release: the zone in which the control's months begin, and what a missing month would have run.
+    pub catalog: Catalog,
+    /// This program, as manifests record it.
+    pub software: Software,
 }
 
 impl Context {
@@ -169,21 +176,16 @@ impl Context {
     pub async fn from_environment() -> Result<Self, ConfigurationInvalid> {
         let mut environment = Environment::from_process();
         let settings = Settings::read(&mut environment)?;
-        let time_zone = match soxauto_catalog::load() {
-            Ok(catalog) => catalog.time_zone,
-            Err(problems) => {
-                let first = problems
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                environment.problem(
-                    "SOXAUTO_CONTROL",
-                    &format!("names a catalog with problems: {first}"),
-                );
-                environment.check()?;
-                TimeZone::UTC
-            }
-        };
+        let catalog = soxauto_catalog::load().map_err(|problems| {
+            let first = problems.first().map(ToString::to_string);
+            ConfigurationInvalid::of(
+                "SOXAUTO_CONTROL",
+                format!(
+                    "names a catalog with problems: {}",
+                    first.unwrap_or_default()
+                ),
+            )
+        })?;
         let telemetry = Telemetry::init("finalizer", settings.stage);
         let clients = Clients::load().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -207,7 +209,8 @@ impl Context {
             state,
             clock,
             telemetry,
-            time_zone,
+            catalog,
+            software: software::running(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?,
             settings,
         })
     }

@@ -13,7 +13,7 @@ use soxauto_evidence::statement::subject;
 
 use crate::{context::Context, error::FinalizerError};
 
-/// Every object of the run's folder but manifests. Digests that receipts and records give are taken from there (the
+/// Every object of the run's folder but manifests and reviews, which are about manifests. Digests that receipts and records give are taken from there (the
 /// receipt itself is a subject too); any other file is read and hashed.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub async fn of_run(context: &Context, facts: &RunFacts) -> Result<Vec<Subject>,
         let key = format!("{folder}{name}");
         if matches!(
             context.reader.layout().parse(&key),
-            Some(Object::Manifest(..))
+            Some(Object::Manifest(..) | Object::Review(..))
         ) {
             continue;
         }

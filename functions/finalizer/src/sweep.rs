@@ -5,20 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::ToSpan as _;
 use serde_json::{Value, json};
-use soxauto_cloud::telemetry::events;
-use soxauto_domain::{Cutoff, RunId, layout::state};
+use soxauto_domain::{RunId, layout::state};
 use soxauto_runs::OpenRun;
 
 use crate::{
     context::Context,
     error::FinalizerError,
+    missing,
     run::{self, IfHeld},
 };
-
-/// Hours after the start of the month at which a month without a run is an alarm.
-const MISSING_AFTER_HOURS: i64 = 12;
 
 /// Looks at every open run; all are tried, also when one fails.
 ///
@@ -51,7 +47,7 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
     for run in unmarked(context, &marked).await? {
         first = first.and(look_at(context, &run, deadline, &mut looked_at).await);
     }
-    let missing = look_for_month(context).await?;
+    let missing = missing::look_for_month(context).await?;
     first.map(|()| json!({"runs": looked_at, "month_missing": missing}))
 }
 
@@ -99,19 +95,4 @@ async fn unmarked(
         }
     }
     Ok(found)
-}
-
-/// Whether the current month's run should be there and is not.
-async fn look_for_month(context: &Context) -> Result<bool, FinalizerError> {
-    let now = context.clock.now();
-    let due = now
-        .saturating_sub(MISSING_AFTER_HOURS.hours())
-        .unwrap_or(now);
-    let cutoff = Cutoff::current(due, &context.time_zone)?;
-    let control = &context.settings.control;
-    let missing = context.reader.latest(control, cutoff).await?.is_none();
-    context
-        .telemetry
-        .emit(&events::MonthMissing { control, missing });
-    Ok(missing)
 }

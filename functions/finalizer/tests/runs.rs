@@ -11,7 +11,7 @@ use soxauto_cloud::{
     warehouse::{TransactionResult, WarehouseError},
 };
 use soxauto_domain::{IpeState, RunState, layout::state};
-use soxauto_finalizer::close;
+use soxauto_finalizer::{chain, close};
 use support::{Counted, HOUR, R1, R2, World, ipe, run};
 
 #[tokio::test]
@@ -450,10 +450,91 @@ async fn the_sweep_closes_a_run_whose_dispatcher_died_before_the_marker() {
     );
 }
 
+const NO_RUN: &str = "C-PG-1/2024-05-01/r0";
+
 #[tokio::test]
-async fn a_month_without_a_run_is_noticed() {
+async fn a_month_without_a_run_is_noticed_and_the_chain_says_so_once() {
     let world = World::new();
-    assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
+    world.clock.advance(13 * HOUR);
+    for _ in 0..2 {
+        assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
+        world.clock.advance(HOUR);
+    }
+    assert_eq!(world.manifests(NO_RUN), [1]);
+    let manifest = world.manifest(NO_RUN, 1).await;
+    world.assert_subjects(NO_RUN, &manifest).await;
+    assert_eq!(manifest.subject.len(), 1, "its report is all it is about");
+    let gap = manifest.predicate;
+    assert_eq!((gap.state, gap.previous), (RunState::Missing, None));
+    assert_eq!((gap.plan_sha256, gap.trigger), (None, None));
+    assert!(gap.ipes.is_empty() && !world.is_marked(NO_RUN));
+    // Nobody takes it for a run.
+    let control = "C-PG-1".parse().unwrap();
+    let reader = &world.context.reader;
+    assert_eq!(
+        reader.latest(&control, run(R1).cutoff()).await.unwrap(),
+        None
+    );
+    assert_eq!(reader.runs(&control).await.unwrap(), []);
+
+    // The month runs late: its manifest links behind the gap, which stays.
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    let late = world.manifest(R1, 1).await.predicate;
+    assert_eq!(late.state, RunState::Complete);
+    assert_eq!(late.previous, Some(world.link(NO_RUN, 1).await));
+    assert_eq!(world.sweep().await.unwrap()["month_missing"], false);
+    assert_eq!(world.manifests(NO_RUN), [1]);
+    // A lost head is found again behind both.
+    let head = state::chain_head(&control);
+    world.state.inner().delete(&head).await.unwrap();
+    let (found, _) = chain::head(&world.context, &control).await.unwrap();
+    assert_eq!(found.head, Some(world.link(R1, 1).await));
+}
+
+#[tokio::test]
+async fn a_crash_while_the_gap_is_written_leaves_one_manifest() {
+    let faults = |on: [(bool, Operation, &'static str); 5]| on;
+    for (evidence, operation, key) in faults([
+        (false, Operation::Create, "staged/"),
+        (false, Operation::Replace, "head.json"),
+        (true, Operation::Create, "report-1.html"),
+        (true, Operation::Create, "manifest-1.dsse.json"),
+        (false, Operation::Delete, "staged/"),
+    ]) {
+        for after in [false, true] {
+            let world = World::new();
+            world.clock.advance(13 * HOUR);
+            let fault = Fault::new(operation, 1).on(key);
+            let fault = if after { fault.after() } else { fault };
+            let lake = if evidence {
+                &world.evidence
+            } else {
+                &world.state
+            };
+            lake.fail(fault);
+            let _died_or_not = world.sweep().await;
+            lake.heal();
+            world.clock.advance(HOUR);
+            assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
+            assert_eq!(world.manifests(NO_RUN), [1], "{key} after: {after}");
+            assert_eq!(world.head().await, world.link(NO_RUN, 1).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sweeps_at_the_same_time_write_the_gap_once() {
+    let world = World::new();
+    world.clock.advance(13 * HOUR);
+    let (a, b, c) = tokio::join!(world.sweep(), world.sweep(), world.sweep());
+    for answer in [a, b, c] {
+        assert_eq!(answer.unwrap()["month_missing"], true);
+    }
+    assert_eq!(world.manifests(NO_RUN), [1]);
+    assert_eq!(world.head().await, world.link(NO_RUN, 1).await);
 }
 
 #[tokio::test]

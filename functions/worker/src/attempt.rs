@@ -31,15 +31,8 @@ pub struct AttemptRecord<'a> {
     pub extracted_at: Timestamp,
     /// The invocation.
     pub worker: WorkerRecord,
-}
-
-/// The program that writes receipts.
-#[must_use]
-pub fn software() -> Software {
-    Software {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    /// The program.
+    pub software: Software,
 }
 
 /// Writes evidence files in an attempt's folder, remembering what was written.
@@ -135,7 +128,7 @@ async fn write(
         "witness": ipe.witness,
         "negative": {"changed": ipe.negative.parameter, "change": ipe.negative.change, "parameters": ipe.negative.query.parameters},
     });
-    folder.json("parameters.json", &parameters).await?;
+    folder.json(layout::PARAMETERS, &parameters).await?;
     folder
         .write(
             "sample.csv",
@@ -195,7 +188,7 @@ async fn write(
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
         files,
-        software: software(),
+        software: record.software.clone(),
         worker: record.worker.clone(),
     };
     lake.create(
@@ -222,6 +215,8 @@ pub struct FailedAttempt<'a> {
     pub failed_at: Timestamp,
     /// The invocation.
     pub worker: WorkerRecord,
+    /// The program.
+    pub software: Software,
 }
 
 /// Writes the record of an attempt that failed.
@@ -247,7 +242,7 @@ pub async fn record_failure(
         is_final: failed.is_final,
         started_at: failed.started_at,
         failed_at: failed.failed_at,
-        software: software(),
+        software: failed.software,
         worker: failed.worker,
     };
     lake.create(

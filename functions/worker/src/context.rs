@@ -10,9 +10,13 @@ use soxauto_cloud::{
     lease::Leases,
     queue::{Queue, SqsQueue},
     secrets::{CachedSecret, SecretsManager},
+    software,
     telemetry::Telemetry,
 };
-use soxauto_domain::{layout::Layout, plan::Stage};
+use soxauto_domain::{
+    layout::Layout,
+    plan::{Software, Stage},
+};
 use soxauto_extract::{Driver, TiberiusDriver};
 use soxauto_runs::RunReader;
 
@@ -110,6 +114,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Log lines and metrics.
     pub telemetry: Telemetry,
+    /// This program, as receipts record it.
+    pub software: Software,
 }
 
 impl Context {
@@ -141,6 +147,7 @@ impl Context {
             evidence,
             clock,
             telemetry,
+            software: software::running(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))?,
             settings,
         })
     }

@@ -82,13 +82,10 @@ async fn connect(context: &Context, settings: &ConnectionSettings) -> Result<Str
     let mut source = context.driver.connect(settings, database, &limits).await?;
     let identity = source.identity().await?;
     refuse_writer(context.settings.stage, &identity)?;
-    let tls = match identity.record.tls {
+    let tls = match identity.tls {
         TlsRecord::Verified => "TLS, certificate verified",
         TlsRecord::Unverified => "TLS, certificate not verified",
         TlsRecord::Off => "no TLS",
     };
-    Ok(format!(
-        "{} as {}, {tls}",
-        identity.record.server, identity.record.login
-    ))
+    Ok(format!("{} as {}, {tls}", identity.server, identity.login))
 }

@@ -117,6 +117,7 @@ pub async fn run(
         started_at,
         extracted_at: started_at,
         worker: worker.clone(),
+        software: context.software.clone(),
     };
     let journal = Journal::new(Arc::clone(&context.clock), attempt.number);
     journal.note("start", json!({"run": job.run_id, "ipe": job.ipe_id, "attempt": attempt.number, "receive_count": delivery.receive_count, "replayed_by": job.replayed_by}));
@@ -229,6 +230,7 @@ async fn failed(
             started_at,
             failed_at: context.clock.now(),
             worker,
+            software: context.software.clone(),
         },
     )
     .await

@@ -25,8 +25,8 @@ use soxauto_domain::{
     receipt::{SourceIdentity, TlsRecord},
 };
 use soxauto_extract::{
-    ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Identity, Limits,
-    RowSink, Source,
+    ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Limits, RowSink,
+    Source,
 };
 use soxauto_runs::RunReader;
 use soxauto_worker::{Context, context::Timing};
@@ -55,8 +55,8 @@ impl Driver for TwoRows {
 
 #[async_trait]
 impl Source for TwoRows {
-    async fn identity(&mut self) -> Result<Identity, ExtractError> {
-        let record = SourceIdentity {
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
+        Ok(SourceIdentity {
             server: "s".into(),
             database: "d".into(),
             login: "l".into(),
@@ -64,11 +64,8 @@ impl Source for TwoRows {
             server_time: "2024-05-01T07:00:00Z".into(),
             isolation: "read committed".into(),
             can_write: false,
-            tls: TlsRecord::Verified,
-        };
-        Ok(Identity {
-            record,
             write_rights: vec![],
+            tls: TlsRecord::Verified,
         })
     }
 
@@ -175,6 +172,7 @@ impl World {
             evidence: lake,
             clock,
             telemetry: Telemetry::for_tests(),
+            software: support::software(),
         };
         let plan = plan_of(ipe());
         let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());

@@ -67,6 +67,7 @@ impl World {
             evidence: lake,
             clock,
             telemetry: Telemetry::for_tests(),
+            software: support::software(),
         };
         Self {
             context,

@@ -24,7 +24,7 @@ use soxauto_domain::{
     receipt::{SourceIdentity, TlsRecord},
 };
 use soxauto_extract::{
-    ConnectionSettings, DescribedColumn, Driver, ExtractError, Identity, Limits, RowSink, Source,
+    ConnectionSettings, DescribedColumn, Driver, ExtractError, Limits, RowSink, Source,
 };
 use soxauto_runs::RunReader;
 use soxauto_worker::{Context, WorkerError, context::Timing, handle};
@@ -47,19 +47,17 @@ impl Driver for Writer {
 
 #[async_trait]
 impl Source for Writer {
-    async fn identity(&mut self) -> Result<Identity, ExtractError> {
-        Ok(Identity {
-            record: SourceIdentity {
-                server: "NAV01".into(),
-                database: "master".into(),
-                login: "sa".into(),
-                version: "2019".into(),
-                server_time: "2024-05-01T07:00:00Z".into(),
-                isolation: "read committed".into(),
-                can_write: true,
-                tls: TlsRecord::Unverified,
-            },
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
+        Ok(SourceIdentity {
+            server: "NAV01".into(),
+            database: "master".into(),
+            login: "sa".into(),
+            version: "2019".into(),
+            server_time: "2024-05-01T07:00:00Z".into(),
+            isolation: "read committed".into(),
+            can_write: true,
             write_rights: vec!["sysadmin".into()],
+            tls: TlsRecord::Unverified,
         })
     }
 
@@ -92,6 +90,7 @@ async fn dry_run(stage: Stage, secret: &str) -> Result<Value, WorkerError> {
         evidence: Arc::clone(&evidence),
         clock,
         telemetry: Telemetry::for_tests(),
+        software: support::software(),
     };
     let event = json!({"schema": "soxauto.check/1"});
     let said = handle(&context, LambdaEvent::new(event, LambdaContext::default())).await;

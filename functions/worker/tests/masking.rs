@@ -25,8 +25,8 @@ use soxauto_domain::{
     receipt::{SourceIdentity, TlsRecord},
 };
 use soxauto_extract::{
-    ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Identity, Limits,
-    RowSink, Source,
+    ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Limits, RowSink,
+    Source,
 };
 use soxauto_runs::RunReader;
 use soxauto_worker::{Context, context::Timing};
@@ -57,8 +57,8 @@ impl Driver for People {
 
 #[async_trait]
 impl Source for People {
-    async fn identity(&mut self) -> Result<Identity, ExtractError> {
-        let record = SourceIdentity {
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
+        Ok(SourceIdentity {
             server: "s".into(),
             database: "d".into(),
             login: "l".into(),
@@ -66,11 +66,8 @@ impl Source for People {
             server_time: "2024-05-01T07:00:00Z".into(),
             isolation: "read committed".into(),
             can_write: false,
-            tls: TlsRecord::Verified,
-        };
-        Ok(Identity {
-            record,
             write_rights: vec![],
+            tls: TlsRecord::Verified,
         })
     }
 
@@ -188,6 +185,7 @@ async fn files(ipe: PlannedIpe) -> BTreeMap<String, Vec<u8>> {
         evidence: lake,
         clock,
         telemetry: Telemetry::for_tests(),
+        software: support::software(),
     };
     let plan = plan_of(ipe);
     let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());

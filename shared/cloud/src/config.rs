@@ -37,6 +37,17 @@ pub struct ConfigurationInvalid {
 }
 
 impl ConfigurationInvalid {
+    /// A single problem, named by what is wrong.
+    #[must_use]
+    pub fn of(variable: &str, reason: impl Into<String>) -> Self {
+        Self {
+            problems: vec![ConfigProblem {
+                variable: variable.to_owned(),
+                reason: reason.into(),
+            }],
+        }
+    }
+
     /// Always [`Code::ConfigurationInvalid`].
     #[must_use]
     pub fn code(&self) -> Code {

@@ -24,5 +24,6 @@ pub mod queue;
 pub mod retry;
 pub mod secrets;
 pub mod signer;
+pub mod software;
 pub mod telemetry;
 pub mod warehouse;

@@ -9,7 +9,7 @@ use crate::digest::Sha256;
 ///
 /// *Unchanged* means that nothing differs but layout, comments and prose: the run differs from what was approved in its
 /// bound parameters only.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
 pub enum BaselineStatus {
     /// The texts are the approved ones.
@@ -60,7 +60,7 @@ impl BaselineStatus {
 }
 
 /// Leave to run queries without an approved baseline, given with the start event for one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Who gives it.

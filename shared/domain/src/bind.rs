@@ -23,13 +23,14 @@ pub struct BoundQuery {
 }
 
 /// One parameter of [`BoundQuery`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoundParameter {
     /// With its at sign: `@cutoff`, `@accounts_0`.
     pub name: String,
     /// Declared type.
     #[serde(rename = "type")]
+    #[schemars(with = "String")]
     pub sql_type: SqlType,
     /// Canonical text of the value.
     pub value: String,

@@ -105,7 +105,7 @@ impl fmt::Display for Cutoff {
 }
 
 /// The month that a cutoff closes, and the dates a query may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Period {
     /// First day of the period (inclusive).

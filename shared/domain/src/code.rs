@@ -19,7 +19,7 @@ pub enum Retry {
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $retry:ident, $remedy:literal;)*) => {
         /// A closed error code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum Code {
             $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)*
         }

@@ -141,20 +141,7 @@ impl IpeFacts {
             self.attempts.last().and_then(|a| a.failure.as_ref()),
         ) {
             (Some((_, receipt)), _) if receipt.state == IpeState::Rejected => {
-                let failed: Vec<String> = receipt
-                    .checks
-                    .iter()
-                    .filter(|c| !c.passed())
-                    .map(|c| {
-                        format!(
-                            "{}: expected {}, measured {}",
-                            c.id(),
-                            c.expected,
-                            c.measured
-                        )
-                    })
-                    .collect();
-                Some(failed.join("; "))
+                Some(failed_checks(receipt))
             }
             (Some(_), _) => None,
             (None, Some(failure)) => Some(format!(
@@ -196,7 +183,11 @@ impl AttemptFacts {
                 (None, None) => AttemptOutcome::Abandoned,
             },
             code: failure.map(|f| f.code),
-            message: failure.map(|f| f.message.clone()),
+            message: failure.map(|f| f.message.clone()).or_else(|| {
+                receipt
+                    .filter(|r| r.state == IpeState::Rejected)
+                    .map(failed_checks)
+            }),
             remedy: failure.map(|f| f.remedy.clone()),
             is_final: failure.is_some_and(|f| f.is_final),
             receive_count: worker.map(|w| w.receive_count),
@@ -209,4 +200,22 @@ impl AttemptFacts {
             replayed_by: worker.and_then(|w| w.replayed_by.clone()),
         }
     }
+}
+
+/// The checks that said no, with what they expected and measured.
+fn failed_checks(receipt: &Receipt) -> String {
+    let failed: Vec<String> = receipt
+        .checks
+        .iter()
+        .filter(|c| !c.passed())
+        .map(|c| {
+            format!(
+                "{}: expected {}, measured {}",
+                c.id(),
+                c.expected,
+                c.measured
+            )
+        })
+        .collect();
+    failed.join("; ")
 }

@@ -69,6 +69,15 @@ macro_rules! identifier {
             }
         }
 
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": "^[A-Z][A-Z0-9_-]{0,39}$" })
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -89,7 +98,9 @@ identifier! {
 
 /// One execution of a control for one cutoff: `C-PG-1/2024-05-01/r1`.
 ///
-/// The text is also the run's folder below the evidence prefix.
+/// The text is also the run's folder below the evidence prefix. The number 0 stands for "no run": the manifest that says
+/// that nobody ran the month lies in the folder `r0`. Only [`RunId::missing`] and [`RunId::parse_chained`] give it, so
+/// that a plan, a message or a request can never name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId {
@@ -106,6 +117,48 @@ impl RunId {
             control,
             cutoff,
             number: number.max(1),
+        }
+    }
+
+    /// "No run" of `control` at `cutoff`: what the manifest of a month is about that nobody ran.
+    #[must_use]
+    pub fn missing(control: ControlId, cutoff: Cutoff) -> Self {
+        Self {
+            control,
+            cutoff,
+            number: 0,
+        }
+    }
+
+    /// Whether this stands for "no run".
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Reads what a manifest may be about: a run, or "no run" (`r0`).
+    ///
+    /// # Errors
+    /// [`IdError::Run`] for any other text.
+    pub fn parse_chained(text: &str) -> Result<Self, IdError> {
+        let wrong = || IdError::Run(text.to_owned());
+        let mut parts = text.split('/');
+        let (Some(control), Some(cutoff), Some(number), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(wrong());
+        };
+        let digits = number.strip_prefix('r').ok_or_else(wrong)?;
+        let run = Self {
+            control: control.parse().map_err(|_| wrong())?,
+            cutoff: cutoff.parse().map_err(|_| wrong())?,
+            number: digits.parse().map_err(|_| wrong())?,
+        };
+        // One spelling only: `r01` would be a second name for a folder.
+        if run.to_string() == text {
+            Ok(run)
+        } else {
+            Err(wrong())
         }
     }
 
@@ -140,25 +193,41 @@ impl RunId {
 impl FromStr for RunId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let wrong = || IdError::Run(text.to_owned());
-        let mut parts = text.split('/');
-        let (Some(control), Some(cutoff), Some(number), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(wrong());
-        };
-        let digits = number.strip_prefix('r').ok_or_else(wrong)?;
-        let number: u32 = digits.parse().map_err(|_| wrong())?;
-        let run = Self {
-            control: control.parse().map_err(|_| wrong())?,
-            cutoff: cutoff.parse().map_err(|_| wrong())?,
-            number,
-        };
-        // One spelling only: `r01` or `r0` would be a second name for a folder.
-        if number == 0 || run.to_string() != text {
-            return Err(wrong());
+        match Self::parse_chained(text)? {
+            run if run.is_missing() => Err(IdError::Run(text.to_owned())),
+            run => Ok(run),
         }
-        Ok(run)
+    }
+}
+
+/// For the fields that name what a manifest is about: a run, or "no run".
+pub(crate) mod chained {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::RunId;
+
+    pub(crate) fn serialize<S: Serializer>(run: &RunId, serializer: S) -> Result<S::Ok, S::Error> {
+        run.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RunId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        RunId::parse_chained(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for RunId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RunId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "`<control>/<cutoff>/r<n>`; the number 0 stands for \"no run\".",
+            "pattern": "^[A-Z][A-Z0-9_-]{0,39}/[0-9]{4}-(0[1-9]|1[0-2])-01/r(0|[1-9][0-9]*)$",
+        })
     }
 }
 
@@ -222,5 +291,23 @@ mod tests {
         ] {
             assert!(bad.parse::<RunId>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn no_run_is_named_by_manifests_only() {
+        let missing = RunId::missing(
+            "C-PG-1".parse().unwrap(),
+            "2024-05-01".parse::<Cutoff>().unwrap(),
+        );
+        assert_eq!(missing.to_string(), "C-PG-1/2024-05-01/r0");
+        assert!(missing.is_missing());
+        assert_eq!(
+            RunId::parse_chained("C-PG-1/2024-05-01/r0").unwrap(),
+            missing
+        );
+        assert!(RunId::parse_chained("C-PG-1/2024-05-01/r00").is_err());
+        assert!(serde_json::from_str::<RunId>("\"C-PG-1/2024-05-01/r0\"").is_err());
+        // The first run after it is the month's first.
+        assert_eq!(missing.next().number(), 1);
     }
 }

@@ -22,6 +22,8 @@ pub enum Object {
     Manifest(RunId, u32),
     /// `report-<rev>.html`.
     Report(RunId, u32),
+    /// `review-<rev>-<n>.dsse.json`: the n-th review of a manifest revision.
+    Review(RunId, u32, u32),
 }
 
 /// One attempt at one IPE.
@@ -39,6 +41,8 @@ pub struct Attempt {
 pub const RECEIPT: &str = "receipt.json";
 /// File name of the failure record in an attempt's folder.
 pub const FAILURE: &str = "failure.json";
+/// File name of the bound parameters in an attempt's folder.
+pub const PARAMETERS: &str = "parameters.json";
 /// File name of the load record in an attempt's folder.
 pub const LOAD: &str = "load.json";
 
@@ -114,18 +118,23 @@ impl Layout {
         format!("{}report-{revision}.html", self.run_folder(run))
     }
 
+    /// Key of the n-th review (from 1) of a manifest revision.
+    #[must_use]
+    pub fn review(&self, run: &RunId, revision: u32, number: u32) -> String {
+        format!(
+            "{}review-{revision}-{number}.dsse.json",
+            self.run_folder(run)
+        )
+    }
+
     /// What the key is; `None` for a key that is not of this layout.
     #[must_use]
     pub fn parse(&self, key: &str) -> Option<Object> {
         let rest = key.strip_prefix(&self.prefix)?;
         let mut parts = rest.splitn(4, '/');
-        let run: RunId = format!("{}/{}/{}", parts.next()?, parts.next()?, parts.next()?)
-            .parse()
-            .ok()?;
+        let run = format!("{}/{}/{}", parts.next()?, parts.next()?, parts.next()?);
+        let run = RunId::parse_chained(&run).ok()?;
         let inside = parts.next()?;
-        if inside == "plan.json" {
-            return Some(Object::Plan(run));
-        }
         let revision =
             |prefix: &str, suffix: &str| number(inside.strip_prefix(prefix)?.strip_suffix(suffix)?);
         if let Some(revision) = revision("manifest-", ".dsse.json") {
@@ -133,6 +142,19 @@ impl Layout {
         }
         if let Some(revision) = revision("report-", ".html") {
             return Some(Object::Report(run, revision));
+        }
+        if let Some((revision, n)) = inside
+            .strip_prefix("review-")
+            .and_then(|rest| rest.strip_suffix(".dsse.json")?.split_once('-'))
+        {
+            return Some(Object::Review(run, number(revision)?, number(n)?));
+        }
+        // "No run" has neither plan nor attempts.
+        if run.is_missing() {
+            return None;
+        }
+        if inside == "plan.json" {
+            return Some(Object::Plan(run));
         }
         let (ipe, inside) = inside.split_once('/')?;
         let (attempt, path) = inside.split_once('/')?;
@@ -221,6 +243,16 @@ mod tests {
                 layout.parse(&layout.report(&run, 3)),
                 Some(Object::Report(run.clone(), 3))
             );
+            assert_eq!(
+                layout.parse(&layout.review(&run, 3, 2)),
+                Some(Object::Review(run.clone(), 3, 2))
+            );
+            let missing = RunId::missing(run.control().clone(), run.cutoff());
+            assert_eq!(
+                layout.parse(&layout.manifest(&missing, 1)),
+                Some(Object::Manifest(missing.clone(), 1))
+            );
+            assert_eq!(layout.parse(&layout.plan(&missing)), None);
             let key = layout.file(&attempt, "data/part-00000.parquet");
             assert_eq!(
                 layout.parse(&key),
@@ -240,6 +272,9 @@ mod tests {
             "other/C-PG-1/2024-05-01/r1/plan.json",
             "evidence/C-PG-1/2024-05-01/r1/IPE_07/attempt-01/receipt.json",
             "evidence/C-PG-1/2024-05-01/r1/manifest-0.dsse.json",
+            "evidence/C-PG-1/2024-05-01/r1/review-1.dsse.json",
+            "evidence/C-PG-1/2024-05-01/r1/review-1-0.dsse.json",
+            "evidence/C-PG-1/2024-05-01/r0/IPE_07/attempt-1/receipt.json",
         ] {
             assert_eq!(layout.parse(key), None, "{key}");
         }

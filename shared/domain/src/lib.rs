@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod message;
 pub mod plan;
 pub mod receipt;
+pub mod review;
 pub mod run;
 pub mod schema_tag;
 pub mod sql_type;

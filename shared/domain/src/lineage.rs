@@ -37,7 +37,7 @@ pub struct QueryLineage {
 }
 
 /// Where an extract comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lineage {
     /// Every table that the query reads, as `database.schema.table`, sorted.
@@ -47,7 +47,7 @@ pub struct Lineage {
 }
 
 /// Where one column's values come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnLineage {
     /// Column of the extract.
@@ -57,8 +57,11 @@ pub struct ColumnLineage {
 }
 
 /// `database.schema.table.column`; no part is empty or has a dot in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct SourceColumn(String);
 
 /// The text does not name a column of the source.

@@ -39,7 +39,7 @@ pub struct LoadRecord {
 }
 
 /// One total as the warehouse computes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadedTotal {
     /// Column.

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::{Approval, BaselineStatus},
+    bind::BoundParameter,
+    calendar::Period,
     check::CheckOutcome,
     code::Code,
     digest::Sha256,
-    id::{IpeId, RunId},
+    id::{IpeId, RunId, chained},
     lineage::Lineage,
     load::LoadedTotal,
     plan::{PlannedControl, Software, Stage},
@@ -24,24 +26,49 @@ pub const PREDICATE_TYPE: &str = "https://soxauto.dev/manifest/v1";
 /// DSSE payload type of an in-toto statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// An in-toto Statement v1 with our predicate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a statement of ours says, besides the files that it is about.
+pub trait PredicateKind: Serialize + serde::de::DeserializeOwned {
+    /// The stable URI of the predicate's type; its version is its last part.
+    const TYPE: &'static str;
+}
+
+impl PredicateKind for Predicate {
+    const TYPE: &'static str = PREDICATE_TYPE;
+}
+
+/// An in-toto Statement v1: a manifest, or another statement of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Statement {
+pub struct Statement<P = Predicate> {
     /// Always [`STATEMENT_TYPE`].
     #[serde(rename = "_type")]
     pub statement_type: String,
     /// Every file of the run but manifests, in order of name.
     pub subject: Vec<Subject>,
-    /// Always [`PREDICATE_TYPE`].
+    /// Always [`PredicateKind::TYPE`] of the predicate.
     #[serde(rename = "predicateType")]
     pub predicate_type: String,
     /// What is said about them.
-    pub predicate: Predicate,
+    pub predicate: P,
+}
+
+impl<P: PredicateKind + schemars::JsonSchema> Statement<P> {
+    /// The JSON Schema of the statement, which is published beside the documents.
+    #[must_use]
+    pub fn json_schema() -> schemars::Schema {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("$id".to_owned(), format!("{}/schema.json", P::TYPE).into());
+        for (field, value) in [("_type", STATEMENT_TYPE), ("predicateType", P::TYPE)] {
+            if let Some(property) = schema.pointer_mut(&format!("/properties/{field}")) {
+                property["const"] = value.into();
+            }
+        }
+        schema
+    }
 }
 
 /// One file of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     /// Path relative to the run's folder.
@@ -53,7 +80,7 @@ pub struct Subject {
 }
 
 /// Digest set with the one algorithm used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectDigest {
     /// SHA-256 of the content.
@@ -61,7 +88,7 @@ pub struct SubjectDigest {
 }
 
 /// What in-toto has no field for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectAnnotations {
     /// Bytes.
@@ -69,10 +96,12 @@ pub struct SubjectAnnotations {
 }
 
 /// What the manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {
-    /// The run.
+    /// The run; its number is 0 in the manifest of a month that nobody ran.
+    #[serde(with = "chained")]
+    #[schemars(with = "RunId")]
     pub run_id: RunId,
     /// From 1; a later revision tells of replays.
     pub revision: u32,
@@ -86,30 +115,36 @@ pub struct Predicate {
     pub control: PlannedControl,
     /// `dev`, `staging` or `prod`.
     pub stage: Stage,
-    /// What started the run.
-    pub trigger: Trigger,
+    /// The period, as dates in the control's zone.
+    pub period: Period,
+    /// Who and what started the run; `None` for a month that nobody ran.
+    pub trigger: Option<Trigger>,
     /// Leave to run queries without an approved baseline, if the start event carried it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// Digest of `plan.json`.
-    pub plan_sha256: Sha256,
+    /// Digest of `plan.json`; `None` for a month that nobody ran.
+    pub plan_sha256: Option<Sha256>,
     /// Digest of the catalog.
     pub catalog_sha256: Sha256,
-    /// When the plan was made.
-    pub started_at: Timestamp,
+    /// When the plan was made; `None` for a month that nobody ran.
+    pub started_at: Option<Timestamp>,
     /// When this manifest was made.
     pub finished_at: Timestamp,
-    /// The program that made it.
+    /// The program that made the plan; `None` for a month that nobody ran.
+    pub planned_by: Option<Software>,
+    /// The program that made this manifest.
     pub software: Software,
-    /// Every IPE of the plan.
+    /// Every IPE of the plan; none for a month that nobody ran.
     pub ipes: Vec<ManifestIpe>,
 }
 
 /// A manifest by its key and the digest of its envelope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestLink {
-    /// The run that it is about.
+    /// The run that it is about; its number is 0 for a month that nobody ran.
+    #[serde(with = "chained")]
+    #[schemars(with = "RunId")]
     pub run_id: RunId,
     /// Its revision.
     pub revision: u32,
@@ -118,7 +153,7 @@ pub struct ManifestLink {
 }
 
 /// One IPE in the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestIpe {
     /// Identifier.
@@ -133,7 +168,7 @@ pub struct ManifestIpe {
     pub attempt: Option<u32>,
     /// Every attempt.
     pub attempts: Vec<AttemptSummary>,
-    /// Digest of the T-SQL that the plan pins.
+    /// Digest of the T-SQL that the plan pins, and that ran: `query.sql` of the attempt.
     pub query_sha256: Sha256,
     /// How the texts stand to what was approved.
     #[serde(default)]
@@ -141,6 +176,13 @@ pub struct ManifestIpe {
     /// Which columns of the source feed each column of the extract; `None` when the catalog does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
+    /// The parameters as they were bound to it, in canonical text.
+    pub parameters: Vec<BoundParameter>,
+    /// Digest of `parameters.json` of the attempt, which has those of every other query as well; `None` without an
+    /// attempt that counts.
+    pub parameters_sha256: Option<Sha256>,
+    /// The program that extracted; `None` without an attempt that counts.
+    pub extracted_by: Option<Software>,
     /// Rows at the four hops.
     pub counts: Option<HopCounts>,
     /// Control totals.
@@ -156,7 +198,7 @@ pub struct ManifestIpe {
 }
 
 /// Rows at the four hops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HopCounts {
     /// The independent count asked of the source.
@@ -170,7 +212,7 @@ pub struct HopCounts {
 }
 
 /// One attempt in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptSummary {
     /// From 1.
@@ -179,7 +221,7 @@ pub struct AttemptSummary {
     pub outcome: AttemptOutcome,
     /// The error of a failed one.
     pub code: Option<Code>,
-    /// The error in words, without secrets.
+    /// The error in words, without secrets, or the checks that said no.
     pub message: Option<String>,
     /// What the operator can do about it.
     pub remedy: Option<String>,
@@ -198,7 +240,7 @@ pub struct AttemptSummary {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
     /// With a receipt that passed.
@@ -212,7 +254,7 @@ pub enum AttemptOutcome {
 }
 
 /// Where the rows are in the warehouse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarehouseRecord {
     /// `schema.table`.

@@ -68,7 +68,7 @@ impl Plan {
 }
 
 /// The control as the plan pins it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedControl {
     /// Identifier.
@@ -82,7 +82,7 @@ pub struct PlannedControl {
 }
 
 /// How strict the environment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Laptop and development account.
@@ -118,13 +118,15 @@ impl std::str::FromStr for Stage {
 }
 
 /// The program that did something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Software {
     /// `soxauto-dispatcher`, `soxauto-worker` or `soxauto-finalizer`.
     pub name: String,
     /// Version of the release.
     pub version: String,
+    /// SHA-256 of the program's file as it ran: `bootstrap` in the release's archive.
+    pub binary_sha256: Sha256,
 }
 
 /// One IPE as it will run.

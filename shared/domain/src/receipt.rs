@@ -87,7 +87,7 @@ pub struct QueryRecord {
 }
 
 /// One control total at its places. Values are plain digits or ISO dates; `None` when there are no rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ControlTotal {
     /// Extracted column.
@@ -118,7 +118,7 @@ pub struct FileRecord {
 }
 
 /// Who answered the query, by the server's own word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceIdentity {
     /// `@@SERVERNAME`.
@@ -133,14 +133,16 @@ pub struct SourceIdentity {
     pub server_time: String,
     /// Isolation level of the session.
     pub isolation: String,
-    /// Whether the login can change data in the database.
+    /// Whether the login can change data in the database, or give itself the right to.
     pub can_write: bool,
+    /// The rights that say so: permissions and fixed roles, by SQL Server's names; empty for a login that only reads.
+    pub write_rights: Vec<String>,
     /// Whether TLS was used, and whether the certificate was verified.
     pub tls: TlsRecord,
 }
 
 /// How the connection was protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TlsRecord {
     /// Encrypted, certificate verified.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// `planned → passed | rejected | failed`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum IpeState {
     /// In the plan; no attempt has ended yet.
@@ -35,8 +37,10 @@ impl IpeState {
     }
 }
 
-/// `open → complete | incomplete | rejected`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// `open → complete | incomplete | rejected`, or `missing` for a month without a run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Not every IPE has ended.
@@ -47,6 +51,8 @@ pub enum RunState {
     Incomplete,
     /// Every IPE ended, and at least one was rejected.
     Rejected,
+    /// There is no run at all: what the manifest of a month says that nobody started.
+    Missing,
 }
 
 impl RunState {
@@ -58,12 +64,13 @@ impl RunState {
             Self::Complete => "complete",
             Self::Incomplete => "incomplete",
             Self::Rejected => "rejected",
+            Self::Missing => "missing",
         }
     }
 
     /// The state of a run whose IPEs have these states. Past its deadline a run is no longer open.
     ///
-    /// A run without IPEs is incomplete: no default is ever success.
+    /// A run without IPEs is incomplete: no default is ever success. A run is never *missing*: only a month is.
     #[must_use]
     pub fn of(ipes: impl IntoIterator<Item = IpeState>, past_deadline: bool) -> Self {
         let mut any = false;

@@ -21,7 +21,7 @@ pub struct StartRequest {
 }
 
 /// What started a run, as recorded in plan and manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
     /// The kind of event.
@@ -37,7 +37,7 @@ pub struct Trigger {
 }
 
 /// The kinds of start events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerSource {
     /// EventBridge Scheduler.

@@ -12,7 +12,7 @@ use p256::{
 use serde::{Deserialize, Serialize};
 use soxauto_domain::{
     Sha256,
-    manifest::{PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE, Statement},
+    manifest::{PAYLOAD_TYPE, PredicateKind, STATEMENT_TYPE, Statement},
 };
 
 /// A DSSE envelope as it is stored.
@@ -54,7 +54,7 @@ pub enum EnvelopeError {
     #[error("no signature of the envelope holds under the given key")]
     Signature,
     /// The payload is no statement of ours.
-    #[error("the payload is not a manifest: {0}")]
+    #[error("the payload is not the statement that it should be: {0}")]
     Statement(String),
 }
 
@@ -70,7 +70,7 @@ impl Unsigned {
     ///
     /// # Errors
     /// [`EnvelopeError::Form`] if it cannot be written as JSON.
-    pub fn new(statement: &Statement) -> Result<Self, EnvelopeError> {
+    pub fn new<P: PredicateKind>(statement: &Statement<P>) -> Result<Self, EnvelopeError> {
         let payload =
             serde_json::to_vec(statement).map_err(|e| EnvelopeError::Form(e.to_string()))?;
         let digest = Sha256::of(pre_authentication(PAYLOAD_TYPE, &payload));
@@ -112,20 +112,39 @@ fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// Reads an envelope without looking at its signatures: what it claims, not what is true.
+/// Reads a manifest's envelope without looking at its signatures: what it claims, not what is true.
 ///
 /// # Errors
 /// [`EnvelopeError`] when the bytes are no envelope with a manifest in it.
 pub fn read(bytes: &[u8]) -> Result<Statement, EnvelopeError> {
+    read_as(bytes)
+}
+
+/// As [`read`], for a statement of any kind.
+///
+/// # Errors
+/// [`EnvelopeError`] when the bytes are no envelope with such a statement in it.
+pub fn read_as<P: PredicateKind>(bytes: &[u8]) -> Result<Statement<P>, EnvelopeError> {
     let (envelope, payload) = open(bytes)?;
     statement(&envelope, &payload)
 }
 
-/// Reads an envelope and believes it only if a signature holds under `public_key_pem` (SPKI, P-256).
+/// Reads a manifest's envelope and believes it only if a signature holds under `public_key_pem` (SPKI, P-256).
 ///
 /// # Errors
 /// [`EnvelopeError`] says what is wrong.
 pub fn verify(bytes: &[u8], public_key_pem: &str) -> Result<Statement, EnvelopeError> {
+    verify_as(bytes, public_key_pem)
+}
+
+/// As [`verify`], for a statement of any kind.
+///
+/// # Errors
+/// [`EnvelopeError`] says what is wrong.
+pub fn verify_as<P: PredicateKind>(
+    bytes: &[u8],
+    public_key_pem: &str,
+) -> Result<Statement<P>, EnvelopeError> {
     let key = VerifyingKey::from_public_key_pem(public_key_pem)
         .map_err(|e| EnvelopeError::Key(e.to_string()))?;
     let (envelope, payload) = open(bytes)?;
@@ -153,19 +172,30 @@ fn open(bytes: &[u8]) -> Result<(Envelope, Vec<u8>), EnvelopeError> {
     Ok((envelope, payload))
 }
 
-fn statement(envelope: &Envelope, payload: &[u8]) -> Result<Statement, EnvelopeError> {
+fn statement<P: PredicateKind>(
+    envelope: &Envelope,
+    payload: &[u8],
+) -> Result<Statement<P>, EnvelopeError> {
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(EnvelopeError::PayloadType(envelope.payload_type.clone()));
     }
-    let statement: Statement =
-        serde_json::from_slice(payload).map_err(|e| EnvelopeError::Statement(e.to_string()))?;
-    if statement.statement_type != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
+    // The type first: a review is not a broken manifest, but another statement.
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(rename = "_type")]
+        statement_type: String,
+        #[serde(rename = "predicateType")]
+        predicate_type: String,
+    }
+    let broken = |e: serde_json::Error| EnvelopeError::Statement(e.to_string());
+    let kind: Kind = serde_json::from_slice(payload).map_err(broken)?;
+    if kind.statement_type != STATEMENT_TYPE || kind.predicate_type != P::TYPE {
         return Err(EnvelopeError::Statement(format!(
             "type {} with predicate {}",
-            statement.statement_type, statement.predicate_type
+            kind.statement_type, kind.predicate_type
         )));
     }
-    Ok(statement)
+    serde_json::from_slice(payload).map_err(broken)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod envelope;
 pub mod openlineage;
 pub mod report;
+pub mod review;
 pub mod statement;
 
 pub use chain::{ChainError, ChainHead};

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use soxauto_domain::{
-    IpeState, Sha256,
+    Cutoff, IpeState, RunId, RunState, Sha256,
     facts::{IpeFacts, RunFacts},
+    layout,
     manifest::{
-        HopCounts, ManifestIpe, ManifestLink, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement,
+        HopCounts, ManifestIpe, ManifestLink, Predicate, PredicateKind, STATEMENT_TYPE, Statement,
         Subject, SubjectAnnotations, SubjectDigest, WarehouseRecord,
     },
-    plan::{PlannedIpe, Software},
+    plan::{PlannedControl, PlannedIpe, Software, Stage},
 };
 
 /// What a manifest says besides the facts of the run.
@@ -44,14 +45,46 @@ pub fn predicate(facts: &RunFacts, closing: &Closing) -> Predicate {
         supersedes: plan.supersedes.clone(),
         control: plan.control.clone(),
         stage: plan.stage,
-        trigger: plan.trigger.clone(),
+        period: plan.period,
+        trigger: Some(plan.trigger.clone()),
         approval: plan.approval.clone(),
-        plan_sha256: facts.plan_sha256,
+        plan_sha256: Some(facts.plan_sha256),
         catalog_sha256: plan.catalog_sha256,
-        started_at: plan.created_at,
+        started_at: Some(plan.created_at),
         finished_at: closing.finished_at,
+        planned_by: Some(plan.software.clone()),
         software: closing.software.clone(),
         ipes,
+    }
+}
+
+/// What the manifest says of a month that nobody ran.
+#[must_use]
+pub fn missing(
+    control: PlannedControl,
+    catalog_sha256: Sha256,
+    cutoff: Cutoff,
+    stage: Stage,
+    closing: &Closing,
+) -> Predicate {
+    Predicate {
+        run_id: RunId::missing(control.id.clone(), cutoff),
+        revision: closing.revision,
+        state: RunState::Missing,
+        previous: closing.previous.clone(),
+        supersedes: None,
+        control,
+        stage,
+        period: cutoff.period(),
+        trigger: None,
+        approval: None,
+        plan_sha256: None,
+        catalog_sha256,
+        started_at: None,
+        finished_at: closing.finished_at,
+        planned_by: None,
+        software: closing.software.clone(),
+        ipes: Vec::new(),
     }
 }
 
@@ -78,6 +111,14 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
         query_sha256: planned.extraction.sha256,
         baseline: planned.baseline.clone(),
         lineage: planned.lineage.clone(),
+        parameters: receipt.map_or_else(
+            || planned.extraction.parameters.clone(),
+            |r| r.query.parameters.clone(),
+        ),
+        parameters_sha256: receipt
+            .and_then(|r| r.files.iter().find(|file| file.path == layout::PARAMETERS))
+            .map(|file| file.sha256),
+        extracted_by: receipt.map(|r| r.software.clone()),
         counts: receipt.map(|r| HopCounts {
             source: r.counts.source,
             decoded: r.counts.decoded,
@@ -100,12 +141,12 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
 
 /// The statement about the given files.
 #[must_use]
-pub fn build(predicate: Predicate, mut subjects: Vec<Subject>) -> Statement {
+pub fn build<P: PredicateKind>(predicate: P, mut subjects: Vec<Subject>) -> Statement<P> {
     subjects.sort_by(|a, b| a.name.cmp(&b.name));
     Statement {
         statement_type: STATEMENT_TYPE.to_owned(),
         subject: subjects,
-        predicate_type: PREDICATE_TYPE.to_owned(),
+        predicate_type: P::TYPE.to_owned(),
         predicate,
     }
 }
@@ -130,6 +171,7 @@ pub fn same_content(a: &Predicate, b: &Predicate) -> bool {
         software: Software {
             name: String::new(),
             version: String::new(),
+            binary_sha256: Sha256::from_bytes([0; 32]),
         },
         ..p.clone()
     };
@@ -138,11 +180,7 @@ pub fn same_content(a: &Predicate, b: &Predicate) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use soxauto_domain::{
-        RunState,
-        plan::{PlannedControl, Stage},
-        start::{Trigger, TriggerSource},
-    };
+    use soxauto_domain::start::{Trigger, TriggerSource};
 
     use super::*;
 
@@ -156,6 +194,7 @@ pub(crate) mod tests {
         let software = Software {
             name: "soxauto-finalizer".into(),
             version: "0.1.0".into(),
+            binary_sha256: Sha256::of("bootstrap"),
         };
         let predicate = Predicate {
             run_id: "C-PG-1/2024-05-01/r1".parse().unwrap(),
@@ -165,17 +204,22 @@ pub(crate) mod tests {
             supersedes: None,
             control,
             stage: Stage::Dev,
-            trigger: Trigger {
+            period: "2024-05-01".parse::<Cutoff>().unwrap().period(),
+            trigger: Some(Trigger {
                 source: TriggerSource::Direct,
                 id: "x".into(),
                 scheduled_time: None,
                 principal: None,
-            },
+            }),
             approval: None,
-            plan_sha256: Sha256::of("plan"),
+            plan_sha256: Some(Sha256::of("plan")),
             catalog_sha256: Sha256::of("catalog"),
-            started_at: "2024-05-01T07:00:00Z".parse().unwrap(),
+            started_at: Some("2024-05-01T07:00:00Z".parse().unwrap()),
             finished_at: "2024-05-01T07:05:00Z".parse().unwrap(),
+            planned_by: Some(Software {
+                name: "soxauto-dispatcher".into(),
+                ..software.clone()
+            }),
             software,
             ipes: vec![],
         };

@@ -34,7 +34,7 @@ pub use parquet_parts::{CHUNK_BYTES, Compression, PartOptions};
 pub use pipeline::{Extracted, Extraction, Options, Peaks, PendingUpload, extract, refuse_writer};
 pub use progress::{Progress, Step, StepTime, Timings};
 pub use sample::SAMPLE_ROWS;
-pub use source::{DescribedColumn, DescribedType, Driver, Flow, Identity, Limits, RowSink, Source};
+pub use source::{DescribedColumn, DescribedType, Driver, Flow, Limits, RowSink, Source};
 pub use store::{MemoryStore, PartStore, PartUpload, StoreError};
 pub use tiberius_driver::TiberiusDriver;
 pub use type_map::{arrow_type, width};

@@ -21,7 +21,7 @@ use crate::{
     parquet_parts::{PartOptions, Trace},
     progress::{Progress, Step, Timings, Tracker},
     rows::{self, Rows, Work},
-    source::{DescribedColumn, Driver, Identity, Limits, RowSink, Source},
+    source::{DescribedColumn, Driver, Limits, RowSink, Source},
     store::{PartStore, PartUpload, StoreError},
 };
 
@@ -291,7 +291,7 @@ async fn run(
         last_published_rows: request.last_published_rows,
     };
     Ok(Extracted {
-        identity: identity.record,
+        identity,
         counts,
         control_totals: evidence.control_totals(&rows.seen),
         checks: evidence.outcomes(&rows.seen),
@@ -312,11 +312,11 @@ async fn run(
 ///
 /// # Errors
 /// [`ExtractError::LoginCanWrite`].
-pub fn refuse_writer(stage: Stage, identity: &Identity) -> Result<(), ExtractError> {
-    if stage == Stage::Prod && identity.record.can_write {
+pub fn refuse_writer(stage: Stage, identity: &SourceIdentity) -> Result<(), ExtractError> {
+    if stage == Stage::Prod && identity.can_write {
         return Err(ExtractError::LoginCanWrite {
-            login: identity.record.login.clone(),
-            database: identity.record.database.clone(),
+            login: identity.login.clone(),
+            database: identity.database.clone(),
             rights: identity.write_rights.join(", "),
         });
     }

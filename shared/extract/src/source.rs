@@ -56,7 +56,7 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// Whatever the server or the network says.
-    async fn identity(&mut self) -> Result<Identity, ExtractError>;
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError>;
 
     /// The columns that the query would return, without running it.
     ///
@@ -85,15 +85,6 @@ pub trait Source: Send {
         self.read(query, &mut sink).await?;
         sink.take()
     }
-}
-
-/// What the server says about itself and about us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// As the evidence records it.
-    pub record: SourceIdentity,
-    /// The rights to change data, in words; empty when there are none.
-    pub write_rights: Vec<String>,
 }
 
 /// A column as the server describes it.

@@ -22,8 +22,8 @@ use soxauto_domain::{
 };
 use soxauto_extract::{
     ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Extraction, Flow,
-    Identity, Limits, NamedValue, Options, PartOptions, PartStore, PartUpload, RowSink, Source,
-    StoreError, extract,
+    Limits, NamedValue, Options, PartOptions, PartStore, PartUpload, RowSink, Source, StoreError,
+    extract,
 };
 
 struct Counting;
@@ -88,8 +88,8 @@ impl Driver for Generator {
 
 #[async_trait]
 impl Source for Generator {
-    async fn identity(&mut self) -> Result<Identity, ExtractError> {
-        let record = SourceIdentity {
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
+        Ok(SourceIdentity {
             server: "s".into(),
             database: "d".into(),
             login: "l".into(),
@@ -97,11 +97,8 @@ impl Source for Generator {
             server_time: "2024-05-01T00:00:00Z".into(),
             isolation: "READ COMMITTED".into(),
             can_write: false,
-            tls: TlsRecord::Verified,
-        };
-        Ok(Identity {
-            record,
             write_rights: vec![],
+            tls: TlsRecord::Verified,
         })
     }
 

@@ -72,6 +72,16 @@ impl RunReader {
     /// # Errors
     /// [`RunsError`] when the bucket does not answer.
     pub async fn runs(&self, control: &ControlId) -> Result<Vec<RunId>, RunsError> {
+        let mut runs = self.chained(control).await?;
+        runs.retain(|run| !run.is_missing());
+        Ok(runs)
+    }
+
+    /// Everything of a control that may have a manifest, in order: its runs, and the months that nobody ran.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer.
+    pub async fn chained(&self, control: &ControlId) -> Result<Vec<RunId>, RunsError> {
         let folder = self.layout.control_folder(control);
         let mut runs: Vec<RunId> = Vec::new();
         for cutoff in self.lake.list_folders(&folder).await? {
@@ -79,11 +89,9 @@ impl RunReader {
                 .lake
                 .list_folders(&format!("{folder}{cutoff}/"))
                 .await?;
-            runs.extend(
-                names
-                    .iter()
-                    .filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok()),
-            );
+            runs.extend(names.iter().filter_map(|name| {
+                RunId::parse_chained(&format!("{control}/{cutoff}/{name}")).ok()
+            }));
         }
         runs.sort();
         Ok(runs)

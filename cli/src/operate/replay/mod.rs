@@ -251,7 +251,7 @@ async fn vouch(parts: &Parts, facts: &RunFacts) -> Result<(), OperateError> {
     }
     if let Some(manifest) = parts.last_manifest(facts).await? {
         let name = format!("manifest {}", manifest.predicate.revision);
-        witnesses.push((name, manifest.predicate.plan_sha256));
+        witnesses.extend(manifest.predicate.plan_sha256.map(|sha256| (name, sha256)));
     }
     for ipe in &facts.ipes {
         for receipt in ipe.attempts.iter().filter_map(|a| a.receipt.as_ref()) {

@@ -13,9 +13,9 @@ use soxauto_cloud::{
 };
 use soxauto_dispatcher::{Context, context::Settings, handle};
 use soxauto_domain::{
-    Code,
+    Code, Sha256,
     layout::{Attempt, Layout},
-    plan::Stage,
+    plan::{Software, Stage},
     receipt::WorkerRecord,
 };
 use soxauto_runs::RunReader;
@@ -28,6 +28,14 @@ use super::*;
 use crate::operate::status::{Selection, gather};
 
 const OPERATOR: &str = "arn:aws:iam::111122223333:user/operator";
+
+fn software() -> Software {
+    Software {
+        name: "t".into(),
+        version: "0".into(),
+        binary_sha256: Sha256::of("binary"),
+    }
+}
 
 struct World {
     evidence: MemoryLake,
@@ -66,6 +74,7 @@ impl World {
             Arc::new(world.jobs.clone()),
             Arc::new(world.clock.clone()),
             Telemetry::for_tests(),
+            software(),
             soxauto_catalog::load(),
         );
         let event = json!({"cutoff_date": "2024-05-01", "ipes": ["IPE_07", "CR_04"]});
@@ -135,6 +144,7 @@ impl World {
                 started_at: Timestamp::UNIX_EPOCH,
                 failed_at: Timestamp::UNIX_EPOCH,
                 worker,
+                software: software(),
             },
         )
         .await

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use jiff::{ToSpan as _, tz::TimeZone};
+use jiff::ToSpan as _;
 use lambda_runtime::{Context as LambdaContext, LambdaEvent};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const START: &str = "2024-05-01T07:00:00Z";
 
 pub(crate) fn run(text: &str) -> RunId {
-    text.parse().unwrap()
+    RunId::parse_chained(text).unwrap()
 }
 
 pub(crate) fn ipe(text: &str) -> IpeId {
@@ -113,7 +113,8 @@ impl World {
             state: state_lake,
             clock: shared,
             telemetry: Telemetry::for_tests(),
-            time_zone: TimeZone::get("Europe/Paris").unwrap(),
+            catalog: soxauto_catalog::load().unwrap(),
+            software: software(),
         };
         Self {
             context,
@@ -274,6 +275,7 @@ impl World {
                 server_time: START.into(),
                 isolation: "read committed".into(),
                 can_write: false,
+                write_rights: vec![],
                 tls: TlsRecord::Verified,
             },
             query: QueryRecord {
@@ -464,7 +466,7 @@ impl World {
                 continue;
             };
             match self.layout.parse(&key) {
-                Some(Object::Manifest(..)) => {}
+                Some(Object::Manifest(..) | Object::Review(..)) => {}
                 Some(Object::Report(_, later)) if later > revision => {}
                 _ => {
                     let bytes = self.evidence.inner().get(&key).await.unwrap().bytes;
@@ -512,6 +514,7 @@ fn software() -> Software {
     Software {
         name: "t".into(),
         version: "0".into(),
+        binary_sha256: Sha256::of("binary"),
     }
 }
 

@@ -50,12 +50,18 @@ pub(crate) fn plan_of(ipe: PlannedIpe) -> Plan {
         },
         approval: None,
         stage: Stage::Dev,
-        software: Software {
-            name: "t".into(),
-            version: "0".into(),
-        },
+        software: software(),
         catalog_sha256: Sha256::of("catalog"),
         ipes: vec![ipe],
+    }
+}
+
+/// The program.
+pub(crate) fn software() -> Software {
+    Software {
+        name: "t".into(),
+        version: "0".into(),
+        binary_sha256: Sha256::of("binary"),
     }
 }
 

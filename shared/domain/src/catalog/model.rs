@@ -9,6 +9,7 @@ use super::{
 use crate::{
     id::{ControlId, IpeId},
     lineage::Lineage,
+    plan::PlannedControl,
 };
 
 /// Columns that every extract carries besides its own.
@@ -36,6 +37,19 @@ pub struct Catalog {
     pub ipes: Vec<Ipe>,
     /// Digest over all files: name and content.
     pub sha256: crate::digest::Sha256,
+}
+
+impl Catalog {
+    /// The control as plans and manifests pin it.
+    #[must_use]
+    pub fn planned_control(&self) -> PlannedControl {
+        PlannedControl {
+            id: self.control_id.clone(),
+            title: self.control.title.clone(),
+            time_zone: self.control.time_zone.clone(),
+            warehouse_schema: self.control.warehouse_schema.clone(),
+        }
+    }
 }
 
 /// One IPE with the texts of its queries.

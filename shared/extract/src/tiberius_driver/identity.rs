@@ -2,7 +2,7 @@
 
 use soxauto_domain::receipt::{SourceIdentity, TlsRecord};
 
-use crate::{error::ExtractError, one_row::NamedValue, source::Identity};
+use crate::{error::ExtractError, one_row::NamedValue};
 
 /// One row. The rights are 1, 0, or NULL where the server does not know the role.
 pub(super) const QUERY: &str = "\
@@ -14,9 +14,12 @@ SELECT CAST(@@SERVERNAME AS nvarchar(128)) AS [server], DB_NAME() AS [database],
   HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'DELETE') AS [can_delete],
   HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'ALTER') AS [can_alter],
   IS_ROLEMEMBER('db_datawriter') AS [is_datawriter], IS_ROLEMEMBER('db_owner') AS [is_owner],
-  IS_ROLEMEMBER('db_ddladmin') AS [is_ddladmin], IS_SRVROLEMEMBER('sysadmin') AS [is_sysadmin]";
+  IS_ROLEMEMBER('db_ddladmin') AS [is_ddladmin], IS_ROLEMEMBER('db_securityadmin') AS [is_db_securityadmin],
+  IS_ROLEMEMBER('db_accessadmin') AS [is_accessadmin], IS_SRVROLEMEMBER('sysadmin') AS [is_sysadmin],
+  IS_SRVROLEMEMBER('securityadmin') AS [is_securityadmin], IS_SRVROLEMEMBER('dbcreator') AS [is_dbcreator]";
 
-const RIGHTS: [(&str, &str); 8] = [
+/// Permissions and fixed roles with which a login changes data, or gives itself the right to.
+const RIGHTS: [(&str, &str); 12] = [
     ("can_insert", "INSERT"),
     ("can_update", "UPDATE"),
     ("can_delete", "DELETE"),
@@ -24,11 +27,15 @@ const RIGHTS: [(&str, &str); 8] = [
     ("is_datawriter", "db_datawriter"),
     ("is_owner", "db_owner"),
     ("is_ddladmin", "db_ddladmin"),
+    ("is_db_securityadmin", "db_securityadmin"),
+    ("is_accessadmin", "db_accessadmin"),
     ("is_sysadmin", "sysadmin"),
+    ("is_securityadmin", "securityadmin"),
+    ("is_dbcreator", "dbcreator"),
 ];
 
 /// Reads the row.
-pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<Identity, ExtractError> {
+pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<SourceIdentity, ExtractError> {
     let find = |name: &str| -> Result<Option<&str>, ExtractError> {
         row.iter()
             .find(|v| v.name == name)
@@ -63,7 +70,7 @@ pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<Identity, Extra
         Some("5") => "SNAPSHOT",
         _ => "unspecified",
     };
-    let record = SourceIdentity {
+    Ok(SourceIdentity {
         // NULL on a server that was renamed and not restarted.
         server: find("server")?.unwrap_or_default().to_owned(),
         database: text("database")?,
@@ -77,11 +84,8 @@ pub(super) fn read(row: &[NamedValue], tls: TlsRecord) -> Result<Identity, Extra
         server_time: format!("{}Z", text("server_time")?),
         isolation: isolation.to_owned(),
         can_write: !write_rights.is_empty(),
-        tls,
-    };
-    Ok(Identity {
-        record,
         write_rights,
+        tls,
     })
 }
 
@@ -127,17 +131,17 @@ mod tests {
     #[test]
     fn a_reader_and_its_writing_sibling() {
         let reader = read(&row(&[("is_sysadmin", None)]), TlsRecord::Verified).unwrap();
-        assert!(!reader.record.can_write && reader.write_rights.is_empty());
-        assert_eq!(reader.record.version, "Microsoft SQL Server 2019 (RTM)");
-        assert_eq!(reader.record.server_time, "2024-05-01T07:00:00.1234567Z");
-        assert_eq!(reader.record.isolation, "READ COMMITTED");
+        assert!(!reader.can_write && reader.write_rights.is_empty());
+        assert_eq!(reader.version, "Microsoft SQL Server 2019 (RTM)");
+        assert_eq!(reader.server_time, "2024-05-01T07:00:00.1234567Z");
+        assert_eq!(reader.isolation, "READ COMMITTED");
         let writer = read(
-            &row(&[("can_update", Some("1")), ("is_owner", Some("1"))]),
+            &row(&[("can_update", Some("1")), ("is_securityadmin", Some("1"))]),
             TlsRecord::Off,
         )
         .unwrap();
-        assert!(writer.record.can_write);
-        assert_eq!(writer.write_rights, ["UPDATE", "db_owner"]);
+        assert!(writer.can_write);
+        assert_eq!(writer.write_rights, ["UPDATE", "securityadmin"]);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
-use soxauto_domain::{BoundQuery, SqlType, receipt::TlsRecord};
+use soxauto_domain::{
+    BoundQuery, SqlType,
+    receipt::{SourceIdentity, TlsRecord},
+};
 use tiberius::{Client, ColumnData, QueryItem, QueryStream, Row};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::compat::Compat;
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     error::ExtractError,
     one_row::OneRow,
-    source::{DescribedColumn, DescribedType, Flow, Identity, Limits, RowSink, Source},
+    source::{DescribedColumn, DescribedType, Flow, Limits, RowSink, Source},
 };
 
 /// What is being done, until the pipeline names the step.
@@ -179,7 +182,7 @@ async fn pump(
 
 #[async_trait]
 impl Source for Session {
-    async fn identity(&mut self) -> Result<Identity, ExtractError> {
+    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
         let watch = Watch {
             pulse: self.pulse.clone(),
             limits: self.limits,

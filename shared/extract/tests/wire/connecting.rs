@@ -49,12 +49,12 @@ async fn each_encryption_is_what_the_evidence_says() {
             .await
             .unwrap_or_else(|e| panic!("{more}: {e}"));
         let identity = source.identity().await.unwrap();
-        assert_eq!(identity.record.tls, tls, "{more}");
+        assert_eq!(identity.tls, tls, "{more}");
         assert_eq!(
-            (identity.record.server.as_str(), identity.record.can_write),
+            (identity.server.as_str(), identity.can_write),
             ("NAV01", false)
         );
-        assert_eq!(identity.record.server_time, "2024-05-01T07:00:00.0000001Z");
+        assert_eq!(identity.server_time, "2024-05-01T07:00:00.0000001Z");
     }
     let session = &fixture.backend.sessions()[0];
     assert_eq!(

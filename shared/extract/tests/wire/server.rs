@@ -102,7 +102,11 @@ pub(crate) fn identity(can_write: bool) -> Script {
         "is_datawriter",
         "is_owner",
         "is_ddladmin",
+        "is_db_securityadmin",
+        "is_accessadmin",
         "is_sysadmin",
+        "is_securityadmin",
+        "is_dbcreator",
     ] {
         columns.push(column(name, "int"));
         row.push(Cell::Int(match name {
