@@ -51,7 +51,8 @@ pub(crate) struct Span {
 
 /// The timeline of a run whose deadline is given.
 pub(crate) fn timeline(m: &Predicate, deadline: Option<Timestamp>) -> Timeline {
-    let start = m.started_at;
+    // A month that nobody ran has no beginning.
+    let start = m.started_at.unwrap_or(m.finished_at);
     let attempts = || m.ipes.iter().flat_map(|ipe| &ipe.attempts);
     let end = attempts()
         .filter_map(|a| a.ended_at)

@@ -218,7 +218,10 @@ pub(crate) fn page<'a>(report: &Report<'a>) -> Page<'a> {
         period: m.run_id.cutoff().period(),
         verdict: words::verdict(m, &month),
         is_prod: m.stage == Stage::Prod,
-        trigger: words::trigger(m.trigger.source),
+        trigger: m
+            .trigger
+            .as_ref()
+            .map_or("nobody", |trigger| words::trigger(trigger.source)),
         passed: m
             .ipes
             .iter()
@@ -241,7 +244,10 @@ pub(crate) fn page<'a>(report: &Report<'a>) -> Page<'a> {
         attempts_not_passed: attempts()
             .filter(|a| a.outcome != AttemptOutcome::Passed)
             .count(),
-        took: super::figures::duration(m.finished_at.duration_since(m.started_at)),
+        took: super::figures::duration(
+            m.finished_at
+                .duration_since(m.started_at.unwrap_or(m.finished_at)),
+        ),
         troubles: m.ipes.iter().flat_map(troubles).collect(),
         timeline: timeline::timeline(m, report.plan.map(|plan| plan.deadline)),
         ipes: m

@@ -55,6 +55,13 @@ pub(crate) fn verdict(m: &Predicate, month: &str) -> Verdict {
                 "Start a new run for the same cutoff. It supersedes this one, which is kept.".to_owned(),
             ],
         },
+        RunState::Missing => Verdict {
+            tone: "bad",
+            word: "Missing month",
+            sentence: format!("Nobody ran {month}: when this was written, no run had been started."),
+            meaning: "The control has no evidence for this month, and nothing is published. This page stays, also when the month is run later.",
+            steps: vec!["Find out why nothing started the run, then start it by hand.".to_owned()],
+        },
         RunState::Incomplete if m.ipes.iter().all(|ipe| ipe.attempts.is_empty()) => Verdict {
             tone: "bad",
             word: "Missing month",

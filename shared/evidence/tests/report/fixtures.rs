@@ -67,6 +67,7 @@ fn software(name: &str) -> Software {
     Software {
         name: name.into(),
         version: "0.1.0".into(),
+        binary_sha256: Sha256::of("bootstrap"),
     }
 }
 
@@ -137,6 +138,7 @@ fn source(database: &str) -> SourceIdentity {
         server_time: "2024-05-01T07:00:03.5000000".into(),
         isolation: "READ COMMITTED SNAPSHOT".into(),
         can_write: false,
+        write_rights: vec![],
         tls: TlsRecord::Verified,
     }
 }
@@ -636,6 +638,6 @@ pub(crate) fn hostile() -> Case {
     ipe.checks[0].examples = vec![evil.into(), "شركة ذات مسؤولية محدودة".into()];
     ipe.attempts[0].message = Some(evil.into());
     ipe.source.as_mut().unwrap().login = evil.into();
-    case.predicate.trigger.principal = Some(evil.into());
+    case.predicate.trigger.as_mut().unwrap().principal = Some(evil.into());
     case
 }
