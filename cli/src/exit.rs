@@ -14,6 +14,8 @@ pub(crate) const REJECTED: u8 = 2;
 pub(crate) const INCOMPLETE: u8 = 3;
 /// The run is still *open*.
 pub(crate) const OPEN: u8 = 4;
+/// The evidence does not verify.
+pub(crate) const UNVERIFIED: u8 = 5;
 /// Interrupted by ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 

@@ -8,6 +8,7 @@ mod local;
 mod operate;
 mod table;
 mod target;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "soxauto",
     version,
-    after_help = "Exit codes: 0 complete or done, 1 failed, 2 rejected (or wrong usage), 3 incomplete, 4 open, 130 interrupted."
+    after_help = "Exit codes: 0 complete or done, 1 failed, 2 rejected (or wrong usage), 3 incomplete, 4 open, 5 evidence does not verify, 130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -37,6 +38,7 @@ enum Command {
     /// Where the rows of a run come from, for catalogs of data.
     #[command(subcommand)]
     Lineage(lineage::LineageCommand),
+    Verify(verify::VerifyArgs),
 }
 
 fn main() -> ExitCode {
@@ -45,5 +47,6 @@ fn main() -> ExitCode {
         Command::Operate(command) => operate::run(command),
         Command::Catalog(args) => catalog::run(args),
         Command::Lineage(command) => lineage::run(command),
+        Command::Verify(args) => verify::run(&args),
     }
 }

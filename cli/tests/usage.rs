@@ -21,9 +21,11 @@ fn help_names_the_commands_and_the_exit_codes() {
         "run",
         "status",
         "replay",
+        "verify",
         "2 rejected",
         "3 incomplete",
         "4 open",
+        "5 evidence",
     ] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
@@ -38,6 +40,31 @@ fn a_cutoff_that_is_no_first_of_a_month_is_refused_before_anything_starts() {
         text.contains("first day of a month") && text.contains("2024-05-01"),
         "{text}"
     );
+}
+
+#[test]
+fn what_cannot_be_verified_at_all_is_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let key = folder.path().join("key.pem");
+    std::fs::write(&key, "no key").unwrap();
+    let key = key.display().to_string();
+    for (arguments, says) in [
+        (vec!["verify", place.as_str()], "--public-key"),
+        (
+            vec!["verify", place.as_str(), "--public-key", key.as_str()],
+            "not an ECDSA",
+        ),
+        (
+            vec!["verify", "/nowhere", "--public-key", key.as_str()],
+            "/nowhere",
+        ),
+    ] {
+        let output = soxauto(&arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains(says), "{arguments:?}: {text}");
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn each_defect_is_caught_by_its_own_check() {
                 }
             }
         }
-        let pem = fs::read_to_string(out.path().join("evidence/signing-key.pem")).unwrap();
+        let pem = fs::read_to_string(out.path().join("signing-key.pem")).unwrap();
         let statement = envelope::verify(
             &fs::read(result["manifest"].as_str().unwrap()).unwrap(),
             &pem,

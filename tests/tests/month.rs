@@ -80,7 +80,7 @@ fn a_month_closes_and_its_evidence_holds() {
     }
 
     // The manifest is signed by the key that KMS gave out.
-    let pem = fs::read_to_string(out.path().join("evidence/signing-key.pem")).unwrap();
+    let pem = fs::read_to_string(out.path().join("signing-key.pem")).unwrap();
     let manifest = fs::read(result["manifest"].as_str().unwrap()).unwrap();
     let statement = envelope::verify(&manifest, &pem).unwrap();
     assert_eq!(statement.predicate.state, RunState::Complete);

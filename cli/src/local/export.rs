@@ -37,7 +37,7 @@ pub(crate) async fn evidence(
         }
     }
     if let Some(pem) = watch.public_key_pem().await {
-        let path = out.join("evidence").join("signing-key.pem");
+        let path = out.join("signing-key.pem");
         fs::write(&path, pem).map_err(LocalError::file(&path))?;
     }
     Ok(target)

@@ -9,11 +9,12 @@ use serde_json::json;
 use soxauto_cloud::lake::Lake;
 use soxauto_domain::{
     Failure, IpeState, PlannedIpe, Receipt, Sha256,
+    catalog::Sample,
     layout::{self, Attempt, Layout},
     plan::Software,
-    receipt::{FailureSchema, FileRecord, QueryRecord, ReceiptSchema, WorkerRecord},
+    receipt::{FailureSchema, FileRecord, QueryRecord, ReceiptSchema, WitnessValue, WorkerRecord},
 };
-use soxauto_extract::Extracted;
+use soxauto_extract::{Extracted, NamedValue};
 
 use crate::{error::WorkerError, journal::Journal};
 
@@ -122,13 +123,9 @@ async fn write(
             ipe.extraction.sql.clone().into_bytes(),
         )
         .await?;
-    let parameters = json!({
-        "extraction": ipe.extraction.parameters,
-        "completeness": {"sql": ipe.completeness.query.sql, "parameters": ipe.completeness.query.parameters},
-        "witness": ipe.witness,
-        "negative": {"changed": ipe.negative.parameter, "change": ipe.negative.change, "parameters": ipe.negative.query.parameters},
-    });
-    folder.json(layout::PARAMETERS, &parameters).await?;
+    folder
+        .json(layout::PARAMETERS, &ipe.parameters_document())
+        .await?;
     folder
         .write(
             "sample.csv",
@@ -187,6 +184,7 @@ async fn write(
         counts: extracted.counts,
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
+        witness: witness(ipe, &extracted.witness),
         files,
         software: record.software.clone(),
         worker: record.worker.clone(),
@@ -198,6 +196,21 @@ async fn write(
     )
     .await?;
     Ok(receipt)
+}
+
+/// The witness for the receipt, without the values that the sample masks too.
+fn witness(ipe: &PlannedIpe, found: &[NamedValue]) -> Vec<WitnessValue> {
+    let values = found.iter().map(|named| {
+        let masked = ipe
+            .column(&named.name)
+            .is_some_and(|column| column.sample == Sample::Mask);
+        WitnessValue {
+            column: named.name.clone(),
+            value: named.value.clone().filter(|_| !masked),
+            masked,
+        }
+    });
+    values.collect()
 }
 
 /// An attempt that failed, as its record tells it.

@@ -170,6 +170,30 @@ pub struct PlannedIpe {
     pub lineage: Option<Lineage>,
 }
 
+impl PlannedIpe {
+    /// `parameters.json` of an attempt at this IPE: what was bound to which query.
+    #[must_use]
+    pub fn parameters_document(&self) -> serde_json::Value {
+        let (completeness, negative) = (&self.completeness.query, &self.negative);
+        serde_json::json!({
+            "extraction": self.extraction.parameters,
+            "completeness": {"sql": completeness.sql, "parameters": completeness.parameters},
+            "witness": self.witness,
+            "negative": {
+                "changed": negative.parameter,
+                "change": negative.change,
+                "parameters": negative.query.parameters,
+            },
+        })
+    }
+
+    /// The column of that name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnContract> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
 /// One column of the contract, its bounds resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

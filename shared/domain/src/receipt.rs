@@ -56,6 +56,9 @@ pub struct Receipt {
     pub control_totals: Vec<ControlTotal>,
     /// Every check, passed or not.
     pub checks: Vec<CheckOutcome>,
+    /// The witness that was looked for, so that an outsider can look for it again in the Parquet files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witness: Vec<WitnessValue>,
     /// Every file of the attempt but this one, in order of path.
     pub files: Vec<FileRecord>,
     /// The program.
@@ -100,6 +103,19 @@ pub struct ControlTotal {
     pub source_after: Option<String>,
     /// Computed over the extracted rows.
     pub extracted: Option<String>,
+}
+
+/// One value of the witness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessValue {
+    /// Column of the contract.
+    pub column: String,
+    /// Canonical text; `None` is NULL, or masked.
+    pub value: Option<String>,
+    /// Whether the value is left out because the sample masks the column: it stands in the Parquet files only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
 }
 
 /// One stored file.

@@ -103,20 +103,8 @@ impl PartWriter {
         options: PartOptions,
         out: mpsc::Sender<Message>,
     ) -> Self {
-        let mut fields: Vec<Arc<Field>> = contract.fields().iter().cloned().collect();
-        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-        let types = [
-            DataType::Utf8,
-            DataType::Utf8,
-            DataType::Date32,
-            micros,
-            DataType::Int64,
-        ];
-        for (name, data_type) in TRACEABILITY_COLUMNS.iter().zip(types) {
-            fields.push(Arc::new(Field::new(*name, data_type, false)));
-        }
         Self {
-            schema: Arc::new(Schema::new(fields)),
+            schema: with_traceability(contract),
             trace: Constants::new(trace),
             options,
             out,
@@ -219,6 +207,23 @@ impl PartWriter {
         self.records.push(record);
         Ok(())
     }
+}
+
+/// The contract's columns followed by the traceability columns: the schema of every part.
+pub(crate) fn with_traceability(contract: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = contract.fields().iter().cloned().collect();
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let types = [
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::Date32,
+        micros,
+        DataType::Int64,
+    ];
+    for (name, data_type) in TRACEABILITY_COLUMNS.iter().zip(types) {
+        fields.push(Arc::new(Field::new(*name, data_type, false)));
+    }
+    Arc::new(Schema::new(fields))
 }
 
 /// What was written.

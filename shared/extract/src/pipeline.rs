@@ -79,6 +79,8 @@ pub struct Extracted {
     pub control_totals: Vec<ControlTotal>,
     /// Every check, passed or not.
     pub checks: Vec<CheckOutcome>,
+    /// The witness that was looked for; empty when there is none.
+    pub witness: Vec<NamedValue>,
     /// `data/part-NNNNN.parquet`, in order.
     pub files: Vec<FileRecord>,
     /// Their uploads, in the same order.
@@ -295,6 +297,7 @@ async fn run(
         counts,
         control_totals: evidence.control_totals(&rows.seen),
         checks: evidence.outcomes(&rows.seen),
+        witness,
         peaks: Peaks {
             batch_bytes: rows.peak_batch_bytes,
             writer_bytes: rows.peak_writer_bytes,

@@ -289,6 +289,7 @@ impl World {
             },
             control_totals: vec![],
             checks: vec![check],
+            witness: vec![],
             files: records,
             software: software(),
             worker: worker(),

@@ -1,0 +1,304 @@
+//! Re-performance: the checks once more, over the Parquet files alone and by the plan's declarations.
+//!
+//! A part is decoded only if its bytes are the signed ones, in batches, so that memory does not grow with the data. What
+//! only the source could answer is never said to hold: it is listed as not performed, with the reason.
+
+use std::{
+    fs::File,
+    io::{Seek as _, SeekFrom},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arrow_schema::Schema;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use soxauto_domain::{
+    CheckKind, CheckOutcome,
+    plan::PlannedWitness,
+    receipt::{ControlTotal, FileRecord},
+};
+use soxauto_extract::{Claims, NamedValue, Reperformance, Reperformed};
+
+use crate::{
+    attempts::Attempt,
+    check::Check,
+    files, repeat,
+    run::{Published, Run},
+};
+
+/// Rows of a batch: few enough that very wide rows stay small.
+const BATCH_ROWS: usize = 2_048;
+/// Keys that the key check keeps in memory; more go to a scratch file.
+const KEYS_IN_MEMORY: usize = 1_000_000;
+
+/// What a re-performance looks at.
+const ALL: &[Check] = &[
+    Check::DataFooters,
+    Check::DataContract,
+    Check::DataTraceability,
+    Check::DataRows,
+    Check::DataTotals,
+    Check::DataCompleteness,
+    Check::DataNotEmpty,
+    Check::DataKeyUnique,
+    Check::DataWitness,
+    Check::DataNegative,
+    Check::DataSample,
+];
+
+/// Why a part is not what it should be.
+struct Refusal {
+    check: Check,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(check: Check, reason: impl ToString) -> Self {
+        Self {
+            check,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+fn begin(attempt: &Attempt) -> Result<Reperformance, String> {
+    let witness: Vec<NamedValue> = match &attempt.planned.witness {
+        PlannedWitness::Match { values } => values
+            .iter()
+            .map(|(name, value)| NamedValue {
+                name: name.clone(),
+                value: Some(value.clone()),
+            })
+            .collect(),
+        PlannedWitness::Query { .. } => attempt
+            .receipt
+            .witness
+            .iter()
+            .filter(|w| !w.masked)
+            .map(|w| NamedValue {
+                name: w.column.clone(),
+                value: w.value.clone(),
+            })
+            .collect(),
+    };
+    Reperformance::new(
+        Arc::clone(&attempt.planned),
+        &attempt.run_id,
+        attempt.receipt.extracted_at,
+        &witness,
+        &scratch(),
+        KEYS_IN_MEMORY,
+    )
+    .map_err(|e| e.to_string())
+}
+
+fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// The identifiers of the checks that the plan declares for the attempt's IPE.
+///
+/// # Errors
+/// In words, when the plan contradicts itself.
+pub(crate) fn declared(attempt: &Attempt) -> Result<Vec<String>, String> {
+    let totals: Vec<ControlTotal> = attempt
+        .planned
+        .completeness
+        .totals
+        .iter()
+        .map(|total| ControlTotal {
+            column: total.column.clone(),
+            function: total.function,
+            source_before: None,
+            source_after: None,
+            extracted: None,
+        })
+        .collect();
+    let claims = Claims {
+        source_rows: 0,
+        control_totals: &totals,
+        last_published_rows: None,
+    };
+    let nothing = begin(attempt)?.finish(&claims).map_err(|e| e.to_string())?;
+    let mut ids: Vec<String> = nothing.outcomes.iter().map(CheckOutcome::id).collect();
+    ids.push(CheckKind::AccuracyNegative.as_str().to_owned());
+    Ok(ids)
+}
+
+/// Reads the attempt's parts and compares what they say with what is recorded.
+pub(crate) async fn reperform(run: &mut Run<'_>, attempt: &Attempt, published: &Published) {
+    match rows(run, attempt).await {
+        Ok(found) => repeat::compare(run, attempt, &found, published),
+        Err(Refused::Not(file, why)) => {
+            for check in ALL {
+                run.ledger
+                    .skip(*check, &file, format!("not re-performed: {why}"));
+            }
+        }
+        Err(Refused::Broken(file, refusal)) => {
+            run.ledger.fail(refusal.check, &file, &refusal.reason);
+            for check in ALL.iter().filter(|c| **c != refusal.check) {
+                run.ledger.skip(
+                    *check,
+                    &attempt.file,
+                    format!("not re-performed: {file} is not what it should be"),
+                );
+            }
+        }
+    }
+}
+
+/// Why the rows of an attempt cannot be looked at.
+enum Refused {
+    /// Something before this failed, and is told there.
+    Not(String, String),
+    /// The file is wrong in itself.
+    Broken(String, Refusal),
+}
+
+async fn rows(run: &mut Run<'_>, attempt: &Attempt) -> Result<Reperformed, Refused> {
+    let mut state = begin(attempt).map_err(|why| Refused::Not(attempt.file.clone(), why))?;
+    let parts = parts(attempt).map_err(|why| {
+        Refused::Broken(attempt.file.clone(), Refusal::new(Check::DataFooters, why))
+    })?;
+    for (record, claimed) in parts {
+        let name = format!("{}{}", attempt.folder, record.path);
+        let not = |why: String| Refused::Not(name.clone(), why);
+        if !run.place.files.contains_key(&name) {
+            return Err(not("it is missing".to_owned()));
+        }
+        let mut file = run.open(&name).await.map_err(not)?;
+        let measured = files::measure(&mut file, run.progress).map_err(not)?;
+        run.measured.insert(name.clone(), measured);
+        if run.subjects.get(&name) != Some(&measured) {
+            return Err(not("its bytes are not the signed ones".to_owned()));
+        }
+        // In a thread of its own: should the reader panic over a hostile file, it is a failure of that file.
+        let looked =
+            tokio::task::spawn_blocking(move || look(file, &mut state, claimed).map(|()| state));
+        state = match looked.await {
+            Ok(Ok(state)) => state,
+            Ok(Err(refusal)) => return Err(Refused::Broken(name, refusal)),
+            Err(e) => {
+                let refusal = Refusal::new(
+                    Check::DataFooters,
+                    format!("the reader gave up over it: {e}"),
+                );
+                return Err(Refused::Broken(name, refusal));
+            }
+        };
+        run.ledger.holds(Check::DataFooters);
+    }
+    let receipt = Arc::clone(&attempt.receipt);
+    let finished = tokio::task::spawn_blocking(move || {
+        state.finish(&Claims {
+            source_rows: receipt.counts.source,
+            control_totals: &receipt.control_totals,
+            last_published_rows: repeat::last_published(&receipt.checks),
+        })
+    });
+    let failed = |why: String| {
+        Refused::Broken(
+            attempt.file.clone(),
+            Refusal::new(Check::DataKeyUnique, why),
+        )
+    };
+    finished
+        .await
+        .map_err(|e| failed(e.to_string()))?
+        .map_err(|e| failed(e.to_string()))
+}
+
+/// The Parquet parts in their order, with the rows that they are said to have.
+fn parts(attempt: &Attempt) -> Result<Vec<(&FileRecord, u64)>, String> {
+    let mut parts: Vec<&FileRecord> = attempt
+        .receipt
+        .files
+        .iter()
+        .filter(|f| f.path.starts_with("data/"))
+        .collect();
+    parts.sort_by(|a, b| a.path.cmp(&b.path));
+    if parts.is_empty() {
+        return Err("it lists no Parquet part".to_owned());
+    }
+    let with_rows = parts.iter().enumerate().map(|(n, part)| {
+        let expected = format!("data/part-{n:05}.parquet");
+        match part.rows {
+            Some(rows) if part.path == expected => Ok((*part, rows)),
+            Some(_) => Err(format!("it lists {} where {expected} belongs", part.path)),
+            None => Err(format!("it does not say how many rows {} has", part.path)),
+        }
+    });
+    with_rows.collect()
+}
+
+/// Decodes a part.
+fn look(mut file: File, state: &mut Reperformance, claimed: u64) -> Result<(), Refusal> {
+    let footer = |e: &dyn ToString| Refusal::new(Check::DataFooters, e.to_string());
+    file.seek(SeekFrom::Start(0)).map_err(|e| footer(&e))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| footer(&format!("it is no Parquet file: {e}")))?;
+    let metadata = builder.metadata();
+    let groups = metadata
+        .row_groups()
+        .iter()
+        .try_fold(0i64, |sum, group| sum.checked_add(group.num_rows()));
+    let total = metadata.file_metadata().num_rows();
+    if groups != Some(total) || u64::try_from(total) != Ok(claimed) {
+        return Err(footer(&format!(
+            "its footer says {total} rows, its row groups {groups:?}, the receipt {claimed}"
+        )));
+    }
+    if let Some(why) = schema_difference(builder.schema(), state.schema()) {
+        return Err(Refusal::new(Check::DataContract, why));
+    }
+    let reader = builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| footer(&e))?;
+    let mut rows = 0u64;
+    for batch in reader {
+        let batch = batch.map_err(|e| Refusal::new(Check::DataRows, e))?;
+        rows += batch.num_rows() as u64;
+        if rows > claimed {
+            break;
+        }
+        state
+            .observe(&batch)
+            .map_err(|e| Refusal::new(Check::DataRows, e))?;
+    }
+    if rows != claimed {
+        return Err(Refusal::new(
+            Check::DataRows,
+            format!("{rows} rows can be read, its footer says {claimed}"),
+        ));
+    }
+    Ok(())
+}
+
+fn schema_difference(found: &Schema, expected: &Schema) -> Option<String> {
+    if found.fields().len() != expected.fields().len() {
+        return Some(format!(
+            "it has {} columns, contract and traceability are {}",
+            found.fields().len(),
+            expected.fields().len()
+        ));
+    }
+    let pairs = found.fields().iter().zip(expected.fields());
+    pairs
+        .filter(|(is, should)| {
+            is.name() != should.name()
+                || is.data_type() != should.data_type()
+                || is.is_nullable() != should.is_nullable()
+        })
+        .map(|(is, should)| {
+            format!(
+                "column {:?} of {} stands where {:?} of {} is declared",
+                is.name(),
+                is.data_type(),
+                should.name(),
+                should.data_type()
+            )
+        })
+        .next()
+}

@@ -1,0 +1,121 @@
+//! The whole of it: the folder, each run, and the chain of each control.
+
+use std::collections::BTreeMap;
+
+use soxauto_domain::{ControlId, Sha256};
+
+use crate::{
+    chain::{self, Known, Link},
+    check::{Check, Group},
+    folder::{Folder, Listing},
+    key::PublicKey,
+    ledger::Ledger,
+    outcome::{ChainReport, Verification},
+    progress::Progress,
+    run::{self, Published},
+    tree,
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The keys that may have signed: more than one after a key was replaced.
+    pub keys: Vec<PublicKey>,
+    /// Digests of manifests at which the chain may end.
+    pub trusted: Vec<Sha256>,
+    /// Digest of the newest manifest, if it is known from elsewhere.
+    pub head: Option<Sha256>,
+    /// Whether to compute the content digest again.
+    pub deep: bool,
+    /// Whether an approval by a reviewer must be there.
+    pub require_review: bool,
+}
+
+/// Verifies everything in the folder. Needs a tokio runtime with its blocking threads.
+pub async fn verify(
+    folder: &dyn Folder,
+    request: &Request,
+    progress: &dyn Progress,
+) -> Verification {
+    let mut ledger = Ledger::new("");
+    let listing = match folder.list().await {
+        Ok(listing) => listing,
+        Err(e) => {
+            ledger.fail(Check::Folder, &e.path, &e.reason);
+            Listing::default()
+        }
+    };
+    progress.total(listing.entries.iter().map(|e| e.size).sum());
+    for (path, why) in &listing.problems {
+        ledger.fail(Check::Folder, path, why);
+    }
+    let tree = tree::split(folder.place(), &listing);
+    for stray in &tree.strays {
+        ledger.fail(Check::Folder, &stray.path, "it belongs to no run");
+    }
+    ledger.check(
+        Check::Folder,
+        folder.place(),
+        !tree.runs.is_empty(),
+        || "there is no run: no folder <control>/<cutoff>/r<n>, no plan.json, no manifest",
+    );
+
+    let mut runs = Vec::new();
+    let mut links: BTreeMap<ControlId, Vec<Link>> = BTreeMap::new();
+    let mut published = Published::new();
+    for place in &tree.runs {
+        let verified = run::verify(folder, place, request, &mut published, progress).await;
+        for link in verified.manifests.links {
+            let control = link.link.run_id.control().clone();
+            links.entry(control).or_default().push(link);
+        }
+        runs.push(verified.report);
+    }
+    let all: Vec<Link> = links.values().flatten().cloned().collect();
+    let chains: Vec<ChainReport> = links
+        .into_iter()
+        .map(|(control, links)| chain_of(control, &links, &elsewhere(request, &links, &all)))
+        .collect();
+    let folder_holds = ledger.is_clean();
+    Verification {
+        schema: "soxauto.verification/1",
+        place: folder.place().to_owned(),
+        holds: folder_holds
+            && !runs.is_empty()
+            && !chains.is_empty()
+            && runs.iter().all(|r| r.holds)
+            && chains.iter().all(|c| c.holds),
+        version: env!("CARGO_PKG_VERSION"),
+        keys: request.keys.iter().map(PublicKey::sha256).collect(),
+        checks: ledger.report(&[Group::Folder]),
+        chains,
+        runs,
+    }
+}
+
+/// What is known from elsewhere of one control's chain. A digest that belongs to another control's is not asked of this
+/// one; one that belongs to none is asked of all.
+fn elsewhere(request: &Request, links: &[Link], all: &[Link]) -> Known {
+    let of = |links: &[Link], digest: &Sha256| {
+        links.iter().any(|l| {
+            l.link.sha256 == *digest || l.previous.as_ref().is_some_and(|p| p.sha256 == *digest)
+        })
+    };
+    let asked = |digest: &Sha256| of(links, digest) || !of(all, digest);
+    Known {
+        trusted: request.trusted.iter().copied().filter(asked).collect(),
+        head: request.head.filter(asked),
+    }
+}
+
+fn chain_of(control: ControlId, links: &[Link], known: &Known) -> ChainReport {
+    let mut ledger = Ledger::new("");
+    let head = chain::check(links, known, &mut ledger);
+    ChainReport {
+        control,
+        holds: ledger.is_clean(),
+        manifests: links.len(),
+        head,
+        checks: ledger.report(&[Group::Chain]),
+    }
+}
