@@ -351,6 +351,7 @@ impl Run {
                     parquet: rows,
                 },
                 checks: checks(planned, rows, &control_totals),
+                witness: vec![],
                 control_totals,
                 files: vec![],
                 software: software("soxauto-worker"),
