@@ -1,7 +1,7 @@
 //! The README's first command, and what it leaves on disk: every claim of the manifest is checked against the bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, ffi::OsStr, fs, path::Path};
 
 use serde_json::Value;
 use soxauto_domain::{IpeState, Plan, Receipt, RunState, Sha256, catalog::Sample};
@@ -61,6 +61,18 @@ print(json.dumps([str(v) for (v,) in values if v is not None and len(str(v)) >= 
     assert!(looked_for > 10, "{looked_for}");
 }
 
+/// What the second implementation of the content digest prints.
+fn python_content_digest(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("content_digest.py");
+    let output = python().arg(script).args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn a_month_closes_and_its_evidence_holds() {
     let out = tempfile::tempdir().unwrap();
@@ -106,6 +118,15 @@ fn a_month_closes_and_its_evidence_holds() {
         let receipt: Receipt = serde_json::from_slice(&on_disk[&name]).unwrap();
         assert_eq!(receipt.plan_sha256, Sha256::of(&on_disk["plan.json"]));
         assert_eq!(receipt.state, IpeState::Passed);
+        assert_eq!(ipe.content_sha256, Some(receipt.content_sha256));
+        let evidence = Path::new(result["evidence_dir"].as_str().unwrap());
+        let parts = receipt.files.iter().filter(|file| file.rows.is_some());
+        let attempt = Path::new(&name).parent().unwrap();
+        let paths = parts.map(|file| evidence.join(attempt).join(&file.path));
+        assert_eq!(
+            python_content_digest(paths),
+            format!("{}\n", receipt.content_sha256)
+        );
         let counts = ipe.counts.unwrap();
         assert_eq!(
             [
@@ -172,6 +193,11 @@ print(json.dumps([line['eventType'] for line in lines]))";
     // What is masked is in the Parquet parts and in no other file.
     let plan: Plan = serde_json::from_slice(&on_disk["plan.json"]).unwrap();
     assert_masked(&plan, Path::new(result["evidence_dir"].as_str().unwrap()));
+
+    assert_eq!(
+        python_content_digest(["--vectors"]),
+        include_str!("../../docs/content-digest.vectors.json")
+    );
 
     // The warehouse's file opens without us, and its views show the published rows.
     let script = "import duckdb, json, sys

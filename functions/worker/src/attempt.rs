@@ -182,6 +182,7 @@ async fn write(
             parameters: ipe.extraction.parameters.clone(),
         },
         counts: extracted.counts,
+        content_sha256: extracted.content_sha256,
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
         witness: witness(ipe, &extracted.witness),

@@ -185,6 +185,8 @@ pub struct ManifestIpe {
     pub extracted_by: Option<Software>,
     /// Rows at the four hops.
     pub counts: Option<HopCounts>,
+    /// Digest of what the rows hold, as in the receipt; `None` without one.
+    pub content_sha256: Option<Sha256>,
     /// Control totals.
     pub control_totals: Vec<ControlTotal>,
     /// Totals as the warehouse computes them.

@@ -52,6 +52,8 @@ pub struct Receipt {
     pub query: QueryRecord,
     /// Rows at the hops that the worker sees.
     pub counts: Counts,
+    /// Digest of what the rows hold, whatever their order and however they are cut into files (`docs/EVIDENCE.md`).
+    pub content_sha256: Sha256,
     /// Control totals.
     pub control_totals: Vec<ControlTotal>,
     /// Every check, passed or not.

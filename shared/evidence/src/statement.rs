@@ -125,6 +125,7 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
             parquet: r.counts.parquet,
             warehouse: load.map(|l| l.rows),
         }),
+        content_sha256: receipt.map(|r| r.content_sha256),
         control_totals: receipt
             .map(|r| r.control_totals.clone())
             .unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use soxauto_content::{ContentError, ScratchError};
 use soxauto_domain::{Code, Retry};
 
 use crate::{connection::SecretError, server_error, store::StoreError};
@@ -161,14 +162,9 @@ pub enum ExtractError {
     /// An upload failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The scratch file of the key check failed.
-    #[error("the scratch file for the key check in {folder} failed: {reason}")]
-    Scratch {
-        /// Where.
-        folder: String,
-        /// What the system said.
-        reason: String,
-    },
+    /// The scratch file of a sort failed.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// A defect of this program.
     #[error("a defect of this program: {0}")]
     Internal(String),
@@ -189,6 +185,17 @@ impl std::fmt::Display for RowsFound {
             Self::None => "no row",
             Self::Many => "more than one row",
         })
+    }
+}
+
+impl From<ContentError> for ExtractError {
+    fn from(e: ContentError) -> Self {
+        match e {
+            ContentError::Scratch(e) => Self::Scratch(e),
+            e @ (ContentError::Type { .. } | ContentError::Columns { .. }) => {
+                Self::Internal(e.to_string())
+            }
+        }
     }
 }
 
@@ -214,7 +221,7 @@ impl ExtractError {
             Self::ControlQuery { .. } | Self::NotOneRow { .. } => Code::ControlQueryInvalid,
             Self::Moved { .. } => Code::SourceMoved,
             Self::Store(e) => e.code,
-            Self::Scratch { .. } => Code::Internal,
+            Self::Scratch(_) => Code::Internal,
             Self::Internal(_) => Code::Internal,
         }
     }

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use soxauto_content::{ContentDigest, SORTED_IN_MEMORY};
 use soxauto_domain::{
-    CheckOutcome, PlannedIpe, RunId,
+    CheckOutcome, PlannedIpe, RunId, Sha256,
     plan::{PlannedWitness, Stage},
     receipt::{ControlTotal, Counts, FileRecord, SourceIdentity},
 };
 
 use crate::{
-    batch::{BatchSink, Out},
+    batch::{self, BatchSink, Out},
     checks::{self, Matching, StreamChecks, outcomes::Evidence},
     completeness::Completeness,
     connection::ConnectionSettings,
@@ -52,19 +53,20 @@ pub struct Extraction<'a> {
 pub struct Options {
     /// Parquet parts.
     pub parts: PartOptions,
-    /// Folder of the key check's scratch file: 24 bytes per row beyond those in memory.
+    /// Folder of the scratch files of the key check (24 bytes per row) and of the content digest (32 bytes per row),
+    /// for extracts of more rows than are sorted in memory.
     pub scratch: PathBuf,
-    /// Keys that the key check keeps in memory, at 32 bytes each.
-    pub keys_in_memory: usize,
+    /// Rows that are sorted in memory, at 56 bytes each.
+    pub sorted_in_memory: usize,
 }
 
 impl Default for Options {
-    /// 128 MiB parts; scratch in the system's temporary folder; a million keys (32 MB) in memory.
+    /// 128 MiB parts; scratch in the system's temporary folder; a million rows (56 MB) sorted in memory.
     fn default() -> Self {
         Self {
             parts: PartOptions::default(),
             scratch: std::env::temp_dir(),
-            keys_in_memory: 1_000_000,
+            sorted_in_memory: SORTED_IN_MEMORY,
         }
     }
 }
@@ -77,6 +79,8 @@ pub struct Extracted {
     pub counts: Counts,
     /// Control totals.
     pub control_totals: Vec<ControlTotal>,
+    /// Digest of what the rows hold, in whatever order they came.
+    pub content_sha256: Sha256,
     /// Every check, passed or not.
     pub checks: Vec<CheckOutcome>,
     /// The witness that was looked for; empty when there is none.
@@ -100,6 +104,7 @@ impl std::fmt::Debug for Extracted {
         f.debug_struct("Extracted")
             .field("counts", &self.counts)
             .field("control_totals", &self.control_totals)
+            .field("content_sha256", &self.content_sha256)
             .field("passed", &self.passed())
             .field("files", &self.files)
             .field("peaks", &self.peaks)
@@ -142,8 +147,8 @@ pub struct Peaks {
     pub batch_bytes: usize,
     /// Bytes that the Parquet writer held.
     pub writer_bytes: usize,
-    /// Sorted runs of keys in the scratch file.
-    pub key_runs: usize,
+    /// Sorted runs in the scratch file of the key check, and as many in that of the content digest.
+    pub scratch_runs: usize,
 }
 
 /// A part that is uploaded but not visible.
@@ -262,7 +267,12 @@ async fn run(
 
     tracker.step(Step::Rows);
     let options = &request.options;
-    let checks = StreamChecks::new(ipe, &witness, &options.scratch, options.keys_in_memory)?;
+    let checks = StreamChecks::new(ipe, &witness, &options.scratch, options.sorted_in_memory)?;
+    let content = ContentDigest::new(
+        &batch::schema(&ipe.columns),
+        &options.scratch,
+        options.sorted_in_memory,
+    )?;
     let trace = Trace {
         run_id: request.run_id.clone(),
         ipe_id: ipe.id.clone(),
@@ -272,6 +282,7 @@ async fn run(
     let work = Work {
         ipe,
         checks,
+        content,
         trace,
         options: options.parts,
     };
@@ -296,12 +307,13 @@ async fn run(
         identity,
         counts,
         control_totals: evidence.control_totals(&rows.seen),
+        content_sha256: rows.content,
         checks: evidence.outcomes(&rows.seen),
         witness,
         peaks: Peaks {
             batch_bytes: rows.peak_batch_bytes,
             writer_bytes: rows.peak_writer_bytes,
-            key_runs: rows.seen.duplicates.runs,
+            scratch_runs: rows.seen.duplicates.runs,
         },
         files: rows.files,
         uploads: Vec::new(),

@@ -1,14 +1,15 @@
 //! The rows: decoding, encoding and uploading at the same time, with bounded queues between them.
 //!
 //! ```text
-//! driver → batches (at most 2 waiting) → checks, sample, Parquet, SHA-256 → chunks (at most 8 waiting) → uploads
+//! driver → batches (at most 2 waiting) → checks, digests, sample, Parquet → chunks (at most 8 waiting) → uploads
 //!          this task                       a blocking thread                                          this task
 //! ```
 
 use std::future::pending;
 
 use arrow_array::RecordBatch;
-use soxauto_domain::{PlannedIpe, receipt::FileRecord};
+use soxauto_content::ContentDigest;
+use soxauto_domain::{PlannedIpe, Sha256, receipt::FileRecord};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -32,6 +33,7 @@ const CHUNKS: usize = 8;
 pub(crate) struct Rows {
     pub(crate) decoded: u64,
     pub(crate) seen: Seen,
+    pub(crate) content: Sha256,
     pub(crate) files: Vec<FileRecord>,
     pub(crate) sample: Vec<u8>,
     pub(crate) peak_batch_bytes: usize,
@@ -40,6 +42,7 @@ pub(crate) struct Rows {
 
 struct Encoded {
     seen: Seen,
+    content: Sha256,
     files: Vec<FileRecord>,
     sample: Vec<u8>,
     peak_writer_bytes: usize,
@@ -49,6 +52,7 @@ struct Encoded {
 pub(crate) struct Work<'w> {
     pub(crate) ipe: &'w PlannedIpe,
     pub(crate) checks: StreamChecks,
+    pub(crate) content: ContentDigest,
     pub(crate) trace: Trace,
     pub(crate) options: PartOptions,
 }
@@ -64,6 +68,7 @@ pub(crate) async fn run(
     let Work {
         ipe,
         checks,
+        content,
         trace,
         options,
     } = work;
@@ -71,7 +76,8 @@ pub(crate) async fn run(
     let (messages, outgoing) = mpsc::channel(CHUNKS);
     let parts = PartWriter::new(&batch::schema(&ipe.columns), &trace, options, messages);
     let sample = Sample::new(&ipe.columns);
-    let encoder = tokio::task::spawn_blocking(move || encode(received, checks, sample, parts));
+    let encoder =
+        tokio::task::spawn_blocking(move || encode(received, checks, content, sample, parts));
 
     let decoding = async {
         let mut sink = BatchSink::new(&ipe.columns, |_| true, Out::Channel(batches, progress));
@@ -98,6 +104,7 @@ pub(crate) async fn run(
     Ok(Rows {
         decoded,
         seen: encoded.seen,
+        content: encoded.content,
         files: encoded.files,
         sample: encoded.sample,
         peak_batch_bytes,
@@ -120,17 +127,20 @@ async fn stand_aside<T>(
 fn encode(
     mut batches: mpsc::Receiver<RecordBatch>,
     mut checks: StreamChecks,
+    mut content: ContentDigest,
     mut sample: Sample,
     mut parts: PartWriter,
 ) -> Result<Encoded, ExtractError> {
     while let Some(batch) = batches.blocking_recv() {
         checks.observe(&batch)?;
+        content.update(&batch)?;
         sample.observe(&batch)?;
         parts.write(&batch)?;
     }
     let written = parts.finish()?;
     Ok(Encoded {
         seen: checks.finish()?,
+        content: content.finish()?,
         files: written.files,
         sample: sample.finish(),
         peak_writer_bytes: written.peak_bytes,

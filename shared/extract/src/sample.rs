@@ -3,7 +3,10 @@
 use arrow_array::RecordBatch;
 use soxauto_domain::{catalog::Sample as SampleRule, plan::ColumnContract};
 
-use crate::{error::ExtractError, view::View};
+use crate::{
+    error::ExtractError,
+    view::{Reading as _, cells},
+};
 
 /// Rows of the sample, if they are not very wide.
 pub const SAMPLE_ROWS: u64 = 1_000;
@@ -63,7 +66,7 @@ impl Sample {
         let views = batch
             .columns()
             .iter()
-            .map(|array| View::new(array.as_ref()))
+            .map(|array| cells(array.as_ref()))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..wanted {
             if self.csv.len() >= SAMPLE_BYTES {

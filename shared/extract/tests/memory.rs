@@ -173,7 +173,7 @@ async fn peak(rows: i32) -> usize {
                 row_group_bytes: 4 << 20,
                 ..PartOptions::default()
             },
-            keys_in_memory: 50_000,
+            sorted_in_memory: 50_000,
             ..Options::default()
         },
         last_published_rows: None,
@@ -182,7 +182,7 @@ async fn peak(rows: i32) -> usize {
     let failed: Vec<_> = extracted.checks.iter().filter(|c| !c.passed()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(extracted.counts.parquet, u64::from(rows.unsigned_abs()));
-    assert!(extracted.peaks.key_runs >= (rows / 50_000) as usize);
+    assert!(extracted.peaks.scratch_runs >= (rows / 50_000) as usize);
     extracted.abort_uploads().await;
     PEAK.load(Ordering::Relaxed) - before
 }
@@ -193,7 +193,7 @@ async fn four_times_the_rows_need_no_more_memory() {
     peak(1_000).await;
     let some = peak(300_000).await;
     let many = peak(1_200_000).await;
-    // Each run of 50,000 keys adds a block of 64 KiB to the merge: 18 more of them here, and room for chance.
+    // Each run of 50,000 rows adds a block of 64 KiB to each of two merges: 18 more of them here, and room for chance.
     assert!(
         many < some + 6 * 1024 * 1024,
         "{some} bytes for 300,000 rows, {many} for 1,200,000"

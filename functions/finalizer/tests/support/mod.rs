@@ -287,6 +287,7 @@ impl World {
                 decoded: rows,
                 parquet: rows,
             },
+            content_sha256: Sha256::of(id),
             control_totals: vec![],
             checks: vec![check],
             witness: vec![],

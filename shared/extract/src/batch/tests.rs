@@ -8,7 +8,11 @@ use arrow_array::{
 use soxauto_domain::catalog::{Rounding, Sample};
 
 use super::*;
-use crate::{canonical, test_plan::column, view::View};
+use crate::{
+    canonical,
+    test_plan::column,
+    view::{Reading as _, cells},
+};
 
 /// Pushes one cell into a sink of one column; the batch, or the error.
 async fn one(
@@ -56,7 +60,7 @@ async fn refusal(
 }
 
 fn canonical_of(batch: &RecordBatch) -> String {
-    View::new(batch.column(0).as_ref())
+    cells(batch.column(0).as_ref())
         .unwrap()
         .canonical(0)
         .unwrap()

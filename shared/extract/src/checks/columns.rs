@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
+use soxauto_content::Cells;
 use soxauto_domain::{
     CheckKind, CheckOutcome, SqlType, catalog::Sample, plan::ColumnContract, value::parse_decimal,
 };
@@ -11,7 +12,7 @@ use super::wanted::Wanted;
 use crate::{
     canonical,
     error::ExtractError,
-    view::{MICROS_PER_DAY, View},
+    view::{MICROS_PER_DAY, Reading as _, cells},
 };
 
 /// Examples that an outcome keeps.
@@ -172,7 +173,7 @@ impl ColumnCheck {
         let array = batch.column_by_name(&self.column).ok_or_else(|| {
             ExtractError::Internal(format!("no column {:?} in the batch", self.column))
         })?;
-        let view = View::new(array.as_ref())?;
+        let view = cells(array.as_ref())?;
         // The common case costs nothing per row.
         let nothing_to_find = matches!(self.rule, Rule::NotNull) && view.null_count() == 0;
         if !nothing_to_find {
@@ -186,14 +187,14 @@ impl ColumnCheck {
         Ok(())
     }
 
-    fn offends(&self, view: &View<'_>, row: usize) -> bool {
+    fn offends(&self, view: &Cells<'_>, row: usize) -> bool {
         if view.is_null(row) {
             return matches!(self.rule, Rule::NotNull);
         }
         match &self.rule {
             Rule::NotNull => false,
             Rule::Texts { accepted, padded } => match view {
-                View::Text(texts) => {
+                Cells::Text(texts) => {
                     let text = texts.value(row);
                     !accepted.contains(if *padded {
                         text.trim_end_matches(' ')
@@ -205,7 +206,7 @@ impl ColumnCheck {
             },
             Rule::Numbers(accepted) => view.number(row).is_none_or(|n| !accepted.contains(&n)),
             Rule::Bits(accepted) => match view {
-                View::Boolean(bits) => !accepted.contains(&bits.value(row)),
+                Cells::Boolean(bits) => !accepted.contains(&bits.value(row)),
                 _ => true,
             },
             Rule::Range { min, max } => view
@@ -218,7 +219,7 @@ impl ColumnCheck {
         }
     }
 
-    fn note(&mut self, view: &View<'_>, row: usize) {
+    fn note(&mut self, view: &Cells<'_>, row: usize) {
         self.offending += 1;
         if self.examples.len() < EXAMPLES {
             let value = match view.canonical(row) {

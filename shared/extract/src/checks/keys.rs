@@ -1,41 +1,27 @@
 //! Whether two rows share a key, exactly and in constant memory: an external sort of hashes.
 //!
-//! Each key is encoded so that different keys differ (see [`View::key`]) and hashed to 128 bits. Hashes and row
-//! numbers fill a buffer of fixed size, which is sorted and written to a scratch file when full; at the end the sorted
-//! runs are merged. Equal keys have equal hashes, so no duplicate is ever missed. Two different keys with one hash
-//! would be reported as duplicates: for a billion rows the chance is below 10⁻²⁰, and the error is on the strict side.
+//! Each key is encoded so that different keys differ (see [`Cells::encode`]) and hashed to 128 bits; hashes with their
+//! row numbers are sorted. Equal keys have equal hashes, so no duplicate is ever missed. Two different keys with one
+//! hash would be reported as duplicates: for a billion rows the chance is below 10⁻²⁰, and the error is on the strict
+//! side.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    fs::File,
-    io::{BufWriter, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-};
+use std::{path::Path, sync::Arc};
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
+use soxauto_content::{Cells, ExternalSort};
 use twox_hash::XxHash3_128;
 
-use crate::{error::ExtractError, view::View};
+use crate::{error::ExtractError, view::cells};
 
-/// Bytes of one entry in the scratch file.
-const ENTRY: usize = 24;
-/// Most bytes of a run that are in memory during the merge.
-const BLOCK: usize = ENTRY * 2_730;
 /// Examples that are kept.
 const EXAMPLES: usize = 10;
-
-type Entry = (u128, u64);
 
 /// Takes keys, finds duplicates.
 #[derive(Debug)]
 pub(crate) struct KeySorter {
     columns: Vec<String>,
-    folder: PathBuf,
-    capacity: usize,
-    buffer: Vec<Entry>,
-    runs: Vec<u64>,
-    scratch: Option<File>,
+    /// High and low half of the hash, row.
+    sort: ExternalSort<3>,
     row: u64,
     bytes: Vec<u8>,
 }
@@ -56,11 +42,7 @@ impl KeySorter {
     pub(crate) fn new(columns: &[String], folder: &Path, capacity: usize) -> Self {
         Self {
             columns: columns.to_vec(),
-            folder: folder.to_owned(),
-            capacity: capacity.max(2),
-            buffer: Vec::new(),
-            runs: Vec::new(),
-            scratch: None,
+            sort: ExternalSort::new(folder, capacity),
             row: 0,
             bytes: Vec::new(),
         }
@@ -68,81 +50,48 @@ impl KeySorter {
 
     /// Takes the keys of a batch.
     pub(crate) fn observe(&mut self, batch: &RecordBatch) -> Result<(), ExtractError> {
-        let mut views = Vec::with_capacity(self.columns.len());
+        let mut arrays = Vec::with_capacity(self.columns.len());
         for name in &self.columns {
             let array = batch.column_by_name(name).ok_or_else(|| {
                 ExtractError::Internal(format!("no key column {name:?} in the batch"))
             })?;
-            views.push(View::new(array.as_ref())?);
+            arrays.push(one_zero(array));
         }
+        let columns = arrays
+            .iter()
+            .map(|array| cells(array.as_ref()))
+            .collect::<Result<Vec<Cells<'_>>, _>>()?;
         for row in 0..batch.num_rows() {
             self.bytes.clear();
-            for view in &views {
-                view.key(row, &mut self.bytes);
+            for column in &columns {
+                column.encode(row, &mut self.bytes);
             }
             self.row += 1;
-            self.buffer
-                .push((XxHash3_128::oneshot(&self.bytes), self.row));
-            if self.buffer.len() >= self.capacity {
-                self.spill()?;
-            }
+            let hash = XxHash3_128::oneshot(&self.bytes);
+            self.sort
+                .push([(hash >> 64) as u64, hash as u64, self.row])?;
         }
         Ok(())
-    }
-
-    fn spill(&mut self) -> Result<(), ExtractError> {
-        self.buffer.sort_unstable();
-        let written = (|| {
-            if self.scratch.is_none() {
-                // Unnamed: it goes with the process, however that ends.
-                self.scratch = Some(tempfile::tempfile_in(&self.folder)?);
-            }
-            let Some(file) = &mut self.scratch else {
-                return Ok(());
-            };
-            let mut out = BufWriter::with_capacity(BLOCK, file);
-            for (hash, row) in &self.buffer {
-                out.write_all(&hash.to_le_bytes())?;
-                out.write_all(&row.to_le_bytes())?;
-            }
-            out.flush()
-        })();
-        written.map_err(|e| self.scratch_error(&e))?;
-        self.runs.push(self.buffer.len() as u64);
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn scratch_error(&self, e: &std::io::Error) -> ExtractError {
-        ExtractError::Scratch {
-            folder: self.folder.display().to_string(),
-            reason: e.to_string(),
-        }
     }
 
     /// Merges what was taken.
-    pub(crate) fn finish(mut self) -> Result<Duplicates, ExtractError> {
+    pub(crate) fn finish(self) -> Result<Duplicates, ExtractError> {
         let mut scan = Scan::default();
-        if self.runs.is_empty() {
-            self.buffer.sort_unstable();
-            for entry in &self.buffer {
-                scan.next(*entry);
-            }
-            return Ok(scan.found);
-        }
-        if !self.buffer.is_empty() {
-            self.spill()?;
-        }
-        scan.found.runs = self.runs.len();
-        // The room of the buffer is needed for the blocks now.
-        self.buffer = Vec::new();
-        let Some(mut file) = self.scratch.take() else {
-            return Err(ExtractError::Internal("runs without a scratch file".into()));
-        };
-        let block = block(self.capacity, self.runs.len());
-        merge(&mut file, &self.runs, block, &mut scan).map_err(|e| self.scratch_error(&e))?;
-        Ok(scan.found)
+        let runs = self.sort.finish(|entry| scan.next(entry))?;
+        Ok(Duplicates { runs, ..scan.found })
     }
+}
+
+/// SQL Server takes 0 and -0 as equal, so a key with one is the key with the other.
+fn one_zero(array: &ArrayRef) -> ArrayRef {
+    let any = array.as_any();
+    if let Some(floats) = any.downcast_ref::<Float64Array>() {
+        return Arc::new(floats.unary::<_, arrow_array::types::Float64Type>(|v| v + 0.0));
+    }
+    if let Some(reals) = any.downcast_ref::<Float32Array>() {
+        return Arc::new(reals.unary::<_, arrow_array::types::Float32Type>(|v| v + 0.0));
+    }
+    Arc::clone(array)
 }
 
 /// Sees the entries in order of hash.
@@ -150,11 +99,12 @@ impl KeySorter {
 struct Scan {
     found: Duplicates,
     /// Hash and first row of the current key, and whether it is among the examples.
-    current: Option<(u128, u64, bool)>,
+    current: Option<([u64; 2], u64, bool)>,
 }
 
 impl Scan {
-    fn next(&mut self, (hash, row): Entry) {
+    fn next(&mut self, [high, low, row]: [u64; 3]) {
+        let hash = [high, low];
         match &mut self.current {
             Some((current, first, listed)) if *current == hash => {
                 self.found.rows += 1;
@@ -166,70 +116,6 @@ impl Scan {
             current => *current = Some((hash, row, false)),
         }
     }
-}
-
-/// One sorted run: where its unread part is, and the block in memory.
-struct Run {
-    offset: u64,
-    left: u64,
-    most: usize,
-    block: Vec<u8>,
-    at: usize,
-}
-
-impl Run {
-    fn next(&mut self, file: &mut File) -> std::io::Result<Option<Entry>> {
-        if self.at == self.block.len() {
-            let bytes = (self.most as u64).min(self.left * ENTRY as u64) as usize;
-            if bytes == 0 {
-                return Ok(None);
-            }
-            self.block.resize(bytes, 0);
-            file.seek(SeekFrom::Start(self.offset))?;
-            file.read_exact(&mut self.block)?;
-            self.offset += bytes as u64;
-            self.left -= (bytes / ENTRY) as u64;
-            self.at = 0;
-        }
-        let mut hash = [0; 16];
-        let mut row = [0; 8];
-        hash.copy_from_slice(&self.block[self.at..self.at + 16]);
-        row.copy_from_slice(&self.block[self.at + 16..self.at + ENTRY]);
-        self.at += ENTRY;
-        Ok(Some((u128::from_le_bytes(hash), u64::from_le_bytes(row))))
-    }
-}
-
-/// Bytes of each run that are in memory during the merge: all runs together need no more than the buffer did.
-fn block(capacity: usize, runs: usize) -> usize {
-    (capacity / runs.max(1)).clamp(1, BLOCK / ENTRY) * ENTRY
-}
-
-fn merge(file: &mut File, lengths: &[u64], block: usize, scan: &mut Scan) -> std::io::Result<()> {
-    let mut runs = Vec::with_capacity(lengths.len());
-    let mut heap = BinaryHeap::with_capacity(lengths.len());
-    let mut offset = 0;
-    for (index, length) in lengths.iter().enumerate() {
-        let mut run = Run {
-            offset,
-            left: *length,
-            most: block,
-            block: Vec::new(),
-            at: 0,
-        };
-        offset += length * ENTRY as u64;
-        if let Some(entry) = run.next(file)? {
-            heap.push(Reverse((entry, index)));
-        }
-        runs.push(run);
-    }
-    while let Some(Reverse((entry, index))) = heap.pop() {
-        scan.next(entry);
-        if let Some(entry) = runs[index].next(file)? {
-            heap.push(Reverse((entry, index)));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -299,14 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn the_merge_needs_no_more_than_the_buffer_did() {
-        let capacity = 1_000_000;
-        for runs in [1, 10, 1_000, 10_000] {
-            assert!(block(capacity, runs) * runs <= capacity * ENTRY, "{runs}");
-            assert_eq!(block(capacity, runs) % ENTRY, 0);
-        }
-        assert_eq!(block(capacity, 3), BLOCK);
-        assert!(block(2, 1_000_000) >= ENTRY);
+    fn a_negative_zero_is_the_key_zero() {
+        let mut one = KeySorter::new(&["f".into(), "r".into()], &std::env::temp_dir(), 100);
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, 1.0]));
+        let reals: ArrayRef = Arc::new(Float32Array::from(vec![-0.0, 0.0, 1.0]));
+        one.observe(&RecordBatch::try_from_iter([("f", floats), ("r", reals)]).unwrap())
+            .unwrap();
+        assert_eq!(one.finish().unwrap().examples, [(1, 2)]);
     }
 
     #[test]

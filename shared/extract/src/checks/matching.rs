@@ -4,7 +4,7 @@ use arrow_array::RecordBatch;
 use soxauto_domain::plan::ColumnContract;
 
 use super::wanted::Wanted;
-use crate::{error::ExtractError, view::View};
+use crate::{error::ExtractError, view::cells};
 
 /// Counts the rows equal to the given values on the given columns.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Matcher {
             let array = batch.column_by_name(name).ok_or_else(|| {
                 ExtractError::Internal(format!("no column {name:?} in the batch"))
             })?;
-            views.push((View::new(array.as_ref())?, wanted));
+            views.push((cells(array.as_ref())?, wanted));
         }
         for row in 0..batch.num_rows() {
             if views.iter().all(|(view, wanted)| wanted.equals(view, row)) {

@@ -49,14 +49,14 @@ impl StreamChecks {
         ipe: &PlannedIpe,
         witness: &[NamedValue],
         scratch: &Path,
-        keys_in_memory: usize,
+        sorted_in_memory: usize,
     ) -> Result<Self, ExtractError> {
         let witness = witness
             .iter()
             .map(|v| (v.name.as_str(), v.value.as_deref()));
         Ok(Self {
             columns: columns::declared(&ipe.columns),
-            keys: KeySorter::new(&ipe.key, scratch, keys_in_memory),
+            keys: KeySorter::new(&ipe.key, scratch, sorted_in_memory),
             totals: ipe
                 .completeness
                 .totals

@@ -422,13 +422,13 @@ fn row_variance_counts_both_ways() {
 
 #[test]
 fn values_are_compared_by_their_type() {
-    use crate::view::View;
+    use crate::view::cells;
     let numbers: ArrayRef = Arc::new(
         Decimal128Array::from_iter_values([150])
             .with_precision_and_scale(10, 2)
             .unwrap(),
     );
-    let view = View::new(numbers.as_ref()).unwrap();
+    let view = cells(numbers.as_ref()).unwrap();
     for (text, equal) in [
         ("1.5", true),
         ("1.50", true),
@@ -440,7 +440,7 @@ fn values_are_compared_by_their_type() {
     }
     assert!(wanted::Wanted::parse(&column("c", "decimal(10,2)"), Some("1.505")).is_err());
     let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("AB  "), None, Some("")]));
-    let view = View::new(texts.as_ref()).unwrap();
+    let view = cells(texts.as_ref()).unwrap();
     let wanted = |sql_type: &str, text: Option<&str>| {
         wanted::Wanted::parse(&column("c", sql_type), text).unwrap()
     };
@@ -454,7 +454,7 @@ fn values_are_compared_by_their_type() {
     );
     assert!(!wanted("nvarchar(4)", None).equals(&view, 2));
     let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_714_435_200_000_000]));
-    let view = View::new(at.as_ref()).unwrap();
+    let view = cells(at.as_ref()).unwrap();
     for text in [
         "2024-04-30",
         "2024-04-30T00:00:00",

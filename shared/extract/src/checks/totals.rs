@@ -8,7 +8,11 @@ use soxauto_domain::{
 };
 
 use super::wanted::Wanted;
-use crate::{canonical, error::ExtractError, view::View};
+use crate::{
+    canonical,
+    error::ExtractError,
+    view::{Reading as _, cells},
+};
 
 /// One total under way.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Accumulator {
         let array = batch.column_by_name(&self.column.name).ok_or_else(|| {
             ExtractError::Internal(format!("no column {:?} in the batch", self.column.name))
         })?;
-        let view = View::new(array.as_ref())?;
+        let view = cells(array.as_ref())?;
         let number = self.column.sql_type.is_exact_number();
         for row in 0..batch.num_rows() {
             if number {

@@ -2,6 +2,7 @@
 //!
 //! Numbers are compared numerically, dates as instants, texts exactly (but for the blanks that pad `char` and `nchar`).
 
+use soxauto_content::Cells;
 use soxauto_domain::{
     SqlType,
     catalog::{Rounding, Sample},
@@ -11,7 +12,7 @@ use soxauto_domain::{
 
 use crate::{
     canonical::{self, TICKS_PER_MICRO},
-    view::{MICROS_PER_DAY, View},
+    view::{MICROS_PER_DAY, Reading as _},
 };
 
 /// A value to compare with.
@@ -96,19 +97,19 @@ impl Wanted {
     }
 
     /// Whether the row's value is this one.
-    pub(crate) fn equals(&self, view: &View<'_>, row: usize) -> bool {
+    pub(crate) fn equals(&self, view: &Cells<'_>, row: usize) -> bool {
         if view.is_null(row) {
             return *self == Self::Null;
         }
         match (self, view) {
-            (Self::Bit(wanted), View::Boolean(a)) => a.value(row) == *wanted,
+            (Self::Bit(wanted), Cells::Boolean(a)) => a.value(row) == *wanted,
             (Self::Number(wanted), _) => view.number(row) == Some(*wanted),
-            (Self::Float(wanted), View::Float64(a)) => a.value(row) == *wanted,
-            (Self::Float(wanted), View::Float32(a)) => a.value(row) == *wanted as f32,
+            (Self::Float(wanted), Cells::Float64(a)) => a.value(row) == *wanted,
+            (Self::Float(wanted), Cells::Float32(a)) => a.value(row) == *wanted as f32,
             (Self::Micros(wanted), _) => view.micros(row) == Some(*wanted),
-            (Self::Text(wanted), View::Text(a)) => a.value(row) == wanted,
-            (Self::Padded(wanted), View::Text(a)) => a.value(row).trim_end_matches(' ') == wanted,
-            (Self::Binary(wanted), View::Binary(a)) => a.value(row) == wanted.as_slice(),
+            (Self::Text(wanted), Cells::Text(a)) => a.value(row) == wanted,
+            (Self::Padded(wanted), Cells::Text(a)) => a.value(row).trim_end_matches(' ') == wanted,
+            (Self::Binary(wanted), Cells::Binary(a)) => a.value(row) == wanted.as_slice(),
             _ => false,
         }
     }

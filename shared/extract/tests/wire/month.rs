@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use soxauto_content::ContentDigest;
 use soxauto_domain::{
     Code, PlannedIpe, RunId,
     plan::{PlannedWitness, Stage},
@@ -170,7 +171,7 @@ async fn run_with(
                 row_group_bytes: 500_000,
                 ..PartOptions::default()
             },
-            keys_in_memory: 4_000,
+            sorted_in_memory: 4_000,
             ..Options::default()
         },
         last_published_rows: Some(ROWS.unsigned_abs()),
@@ -239,7 +240,7 @@ async fn a_good_month_passes_and_becomes_visible_only_when_completed() {
         extracted.control_totals[1].extracted.as_deref(),
         Some("2024-04-30T00:00:00")
     );
-    assert_eq!(extracted.peaks.key_runs, 8);
+    assert_eq!(extracted.peaks.scratch_runs, 8);
     assert_eq!(extracted.timings.steps.len(), 8);
     assert_eq!(progress.0.load(Ordering::Relaxed), 8);
     assert_eq!(progress.1.load(Ordering::Relaxed), rows);
@@ -261,6 +262,7 @@ async fn a_good_month_passes_and_becomes_visible_only_when_completed() {
     let objects = store.objects();
     assert_eq!(objects.len(), files.len());
     let mut next = 1;
+    let mut batches = Vec::new();
     for file in &files {
         let bytes = &objects[&file.path];
         assert_eq!(
@@ -272,10 +274,19 @@ async fn a_good_month_passes_and_becomes_visible_only_when_completed() {
             .build()
             .unwrap()
         {
-            next += batch.unwrap().num_rows() as u64;
+            let batch = batch.unwrap();
+            next += batch.num_rows() as u64;
+            batches.push(batch);
         }
     }
     assert_eq!(next, rows + 1);
+    // What the Parquet files hold has the digest that was computed in the stream, from the last part to the first.
+    let mut content =
+        ContentDigest::new(&batches[0].schema(), &std::env::temp_dir(), 1_000_000).unwrap();
+    for batch in batches.iter().rev() {
+        content.update(batch).unwrap();
+    }
+    assert_eq!(content.finish().unwrap(), extracted.content_sha256);
 
     let sample = String::from_utf8(extracted.sample_csv).unwrap();
     let lines: Vec<&str> = sample.split("\r\n").collect();
