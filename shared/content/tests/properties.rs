@@ -36,8 +36,8 @@ struct Row {
 const DECIMAL_END: i128 = 10i128.pow(38) - 1;
 
 /// NULL, an end of the range, or anything.
-fn cell<T: std::fmt::Debug + Clone + 'static>(
-    ends: &[T],
+fn cell<T: std::fmt::Debug + Clone + 'static, const N: usize>(
+    ends: [T; N],
     any: impl Strategy<Value = T> + 'static,
 ) -> impl Strategy<Value = Option<T>> {
     prop_oneof![
@@ -49,28 +49,28 @@ fn cell<T: std::fmt::Debug + Clone + 'static>(
 
 fn row() -> impl Strategy<Value = Row> {
     let times = (
-        cell(&[-719_162, -1, 0, 2_932_896], any::<i32>()),
-        cell(&[0, 86_399_999_999], 0..86_400_000_000i64),
+        cell([-719_162, -1, 0, 2_932_896], any::<i32>()),
+        cell([0, 86_399_999_999], 0..86_400_000_000i64),
         cell(
-            &[-62_135_596_800_000_000, 0, 253_402_300_799_999_999],
+            [-62_135_596_800_000_000, 0, 253_402_300_799_999_999],
             any::<i64>(),
         ),
-        cell(&[i64::MIN, i64::MAX], any::<i64>()),
+        cell([i64::MIN, i64::MAX], any::<i64>()),
         cell(
-            &[String::new(), "NULL".into(), "\0".into(), "é".into()],
+            [String::new(), "NULL".into(), "\0".into(), "é".into()],
             ".{0,12}",
         ),
-        cell(&[vec![], vec![0], vec![0, 0]], vec(any::<u8>(), 0..12)),
+        cell([vec![], vec![0], vec![0, 0]], vec(any::<u8>(), 0..12)),
     );
     let numbers = (
-        cell(&[false, true], any::<bool>()),
-        cell(&[0, 1, u8::MAX], any::<u8>()),
-        cell(&[i16::MIN, 0, i16::MAX], any::<i16>()),
-        cell(&[i32::MIN, 0, i32::MAX], any::<i32>()),
-        cell(&[i64::MIN, 0, i64::MAX], any::<i64>()),
-        cell(&[0, 0x8000_0000, f32::NAN.to_bits()], any::<u32>()),
-        cell(&[0, 1 << 63, f64::NAN.to_bits()], any::<u64>()),
-        cell(&[-DECIMAL_END, 0, DECIMAL_END], -DECIMAL_END..=DECIMAL_END),
+        cell([false, true], any::<bool>()),
+        cell([0, 1, u8::MAX], any::<u8>()),
+        cell([i16::MIN, 0, i16::MAX], any::<i16>()),
+        cell([i32::MIN, 0, i32::MAX], any::<i32>()),
+        cell([i64::MIN, 0, i64::MAX], any::<i64>()),
+        cell([0, 0x8000_0000, f32::NAN.to_bits()], any::<u32>()),
+        cell([0, 1 << 63, f64::NAN.to_bits()], any::<u64>()),
+        cell([-DECIMAL_END, 0, DECIMAL_END], -DECIMAL_END..=DECIMAL_END),
     );
     (numbers, times).prop_map(|(n, t)| Row {
         bit: n.0,
