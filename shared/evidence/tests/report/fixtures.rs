@@ -350,6 +350,7 @@ impl Run {
                     decoded: rows,
                     parquet: rows,
                 },
+                content_sha256: Sha256::of(id.as_str()),
                 checks: checks(planned, rows, &control_totals),
                 witness: vec![],
                 control_totals,
