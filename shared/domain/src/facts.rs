@@ -183,11 +183,7 @@ impl AttemptFacts {
                 (None, None) => AttemptOutcome::Abandoned,
             },
             code: failure.map(|f| f.code),
-            message: failure.map(|f| f.message.clone()).or_else(|| {
-                receipt
-                    .filter(|r| r.state == IpeState::Rejected)
-                    .map(failed_checks)
-            }),
+            message: failure.map(|f| f.message.clone()),
             remedy: failure.map(|f| f.remedy.clone()),
             is_final: failure.is_some_and(|f| f.is_final),
             receive_count: worker.map(|w| w.receive_count),

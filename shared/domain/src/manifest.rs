@@ -223,7 +223,7 @@ pub struct AttemptSummary {
     pub outcome: AttemptOutcome,
     /// The error of a failed one.
     pub code: Option<Code>,
-    /// The error in words, without secrets, or the checks that said no.
+    /// The error in words, without secrets.
     pub message: Option<String>,
     /// What the operator can do about it.
     pub remedy: Option<String>,

@@ -139,6 +139,8 @@ fn substitutes(old: &Value, n: usize) -> Vec<Value> {
                 "period",
                 "range",
                 "function_url",
+                "2031-02-03",
+                "nvarchar(17)",
             ]
             .map(str::to_owned),
         )
