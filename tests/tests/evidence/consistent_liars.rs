@@ -56,6 +56,7 @@ fn follow(run: &Path, signer: &dyn Signer, ipe: &str) {
         for field in ["control_totals", "checks", "source"] {
             one[field] = receipt[field].clone();
         }
+        one["attempts"][0]["started_at"] = receipt["started_at"].clone();
         one["attempts"][0]["ended_at"] = receipt["finished_at"].clone();
         one["query_sha256"] = receipt["query"]["sha256"].clone();
     });
