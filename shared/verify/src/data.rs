@@ -10,10 +10,12 @@ use std::{
     sync::Arc,
 };
 
+use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use soxauto_content::{ContentDigest, SORTED_IN_MEMORY};
 use soxauto_domain::{
-    CheckKind, CheckOutcome,
+    CheckKind, CheckOutcome, Receipt, Sha256,
     plan::PlannedWitness,
     receipt::{ControlTotal, FileRecord},
 };
@@ -128,7 +130,10 @@ pub(crate) fn declared(attempt: &Attempt) -> Result<Vec<String>, String> {
 /// Reads the attempt's parts and compares what they say with what is recorded.
 pub(crate) async fn reperform(run: &mut Run<'_>, attempt: &Attempt, published: &Published) {
     match rows(run, attempt).await {
-        Ok(found) => repeat::compare(run, attempt, &found, published),
+        Ok((found, content)) => {
+            content_digest(run, attempt, content);
+            repeat::compare(run, attempt, &found, published);
+        }
         Err(Refused::Not(file, why)) => {
             for check in ALL {
                 run.ledger
@@ -148,6 +153,65 @@ pub(crate) async fn reperform(run: &mut Run<'_>, attempt: &Attempt, published: &
     }
 }
 
+/// Compares the content digest over the rows, if it was computed.
+fn content_digest(run: &mut Run<'_>, attempt: &Attempt, found: Option<Sha256>) {
+    if let Some(found) = found {
+        run.ledger.equal(
+            Check::DataContentDigest,
+            &attempt.file,
+            "the recorded content digest",
+            &attempt.receipt.content_sha256,
+            &found,
+        );
+    }
+}
+
+/// What looks at the rows.
+struct Looking {
+    rows: Reperformance,
+    content: Option<ContentDigest>,
+}
+
+impl Looking {
+    fn begin(attempt: &Attempt, deep: bool) -> Result<Self, String> {
+        let rows = begin(attempt)?;
+        let content = deep
+            .then(|| ContentDigest::new(rows.schema(), &scratch(), SORTED_IN_MEMORY))
+            .transpose()
+            .map_err(|e| e.to_string())?;
+        Ok(Self { rows, content })
+    }
+
+    fn observe(&mut self, batch: &RecordBatch) -> Result<(), Refusal> {
+        if let Some(content) = &mut self.content {
+            content
+                .update(batch)
+                .map_err(|e| Refusal::new(Check::DataContentDigest, e))?;
+        }
+        self.rows
+            .observe(batch)
+            .map_err(|e| Refusal::new(Check::DataRows, e))
+    }
+
+    fn finish(self, receipt: &Receipt) -> Result<(Reperformed, Option<Sha256>), Refusal> {
+        let claims = Claims {
+            source_rows: receipt.counts.source,
+            control_totals: &receipt.control_totals,
+            last_published_rows: repeat::last_published(&receipt.checks),
+        };
+        let rows = self
+            .rows
+            .finish(&claims)
+            .map_err(|e| Refusal::new(Check::DataKeyUnique, e))?;
+        let content = self
+            .content
+            .map(ContentDigest::finish)
+            .transpose()
+            .map_err(|e| Refusal::new(Check::DataContentDigest, e))?;
+        Ok((rows, content))
+    }
+}
+
 /// Why the rows of an attempt cannot be looked at.
 enum Refused {
     /// Something before this failed, and is told there.
@@ -156,8 +220,12 @@ enum Refused {
     Broken(String, Refusal),
 }
 
-async fn rows(run: &mut Run<'_>, attempt: &Attempt) -> Result<Reperformed, Refused> {
-    let mut state = begin(attempt).map_err(|why| Refused::Not(attempt.file.clone(), why))?;
+async fn rows(
+    run: &mut Run<'_>,
+    attempt: &Attempt,
+) -> Result<(Reperformed, Option<Sha256>), Refused> {
+    let mut state = Looking::begin(attempt, run.request.deep)
+        .map_err(|why| Refused::Not(attempt.file.clone(), why))?;
     let parts = parts(attempt).map_err(|why| {
         Refused::Broken(attempt.file.clone(), Refusal::new(Check::DataFooters, why))
     })?;
@@ -190,23 +258,11 @@ async fn rows(run: &mut Run<'_>, attempt: &Attempt) -> Result<Reperformed, Refus
         run.ledger.holds(Check::DataFooters);
     }
     let receipt = Arc::clone(&attempt.receipt);
-    let finished = tokio::task::spawn_blocking(move || {
-        state.finish(&Claims {
-            source_rows: receipt.counts.source,
-            control_totals: &receipt.control_totals,
-            last_published_rows: repeat::last_published(&receipt.checks),
-        })
-    });
-    let failed = |why: String| {
-        Refused::Broken(
-            attempt.file.clone(),
-            Refusal::new(Check::DataKeyUnique, why),
-        )
-    };
-    finished
+    let broken = |refusal| Refused::Broken(attempt.file.clone(), refusal);
+    tokio::task::spawn_blocking(move || state.finish(&receipt))
         .await
-        .map_err(|e| failed(e.to_string()))?
-        .map_err(|e| failed(e.to_string()))
+        .map_err(|e| broken(Refusal::new(Check::DataKeyUnique, e)))?
+        .map_err(broken)
 }
 
 /// The Parquet parts in their order, with the rows that they are said to have.
@@ -233,7 +289,7 @@ fn parts(attempt: &Attempt) -> Result<Vec<(&FileRecord, u64)>, String> {
 }
 
 /// Decodes a part.
-fn look(mut file: File, state: &mut Reperformance, claimed: u64) -> Result<(), Refusal> {
+fn look(mut file: File, state: &mut Looking, claimed: u64) -> Result<(), Refusal> {
     let footer = |e: &dyn ToString| Refusal::new(Check::DataFooters, e.to_string());
     file.seek(SeekFrom::Start(0)).map_err(|e| footer(&e))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -249,7 +305,7 @@ fn look(mut file: File, state: &mut Reperformance, claimed: u64) -> Result<(), R
             "its footer says {total} rows, its row groups {groups:?}, the receipt {claimed}"
         )));
     }
-    if let Some(why) = schema_difference(builder.schema(), state.schema()) {
+    if let Some(why) = schema_difference(builder.schema(), state.rows.schema()) {
         return Err(Refusal::new(Check::DataContract, why));
     }
     let reader = builder
@@ -263,9 +319,7 @@ fn look(mut file: File, state: &mut Reperformance, claimed: u64) -> Result<(), R
         if rows > claimed {
             break;
         }
-        state
-            .observe(&batch)
-            .map_err(|e| Refusal::new(Check::DataRows, e))?;
+        state.observe(&batch)?;
     }
     if rows != claimed {
         return Err(Refusal::new(

@@ -77,6 +77,7 @@ const ALL: &[Check] = &[
     Check::Attempts,
     Check::State,
     Check::Load,
+    Check::DataContentDigest,
     Check::ManifestFields,
 ];
 

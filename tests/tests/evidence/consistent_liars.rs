@@ -53,7 +53,7 @@ fn follow(run: &Path, signer: &dyn Signer, ipe: &str) {
         ] {
             one["counts"][hop] = receipt["counts"][at].clone();
         }
-        for field in ["control_totals", "checks", "source"] {
+        for field in ["control_totals", "checks", "source", "content_sha256"] {
             one[field] = receipt[field].clone();
         }
         one["attempts"][0]["started_at"] = receipt["started_at"].clone();
@@ -182,6 +182,17 @@ pub(crate) fn liars_in_the_records() -> Vec<Case> {
                 r["extracted_at"] = r["finished_at"].clone();
             },
         ),
+        Case {
+            deep: true,
+            ..receipt_lie(
+                "the content digest",
+                &["data_content_digest"],
+                "IPE_07",
+                |r| {
+                    r["content_sha256"] = "0".repeat(64).into();
+                },
+            )
+        },
         measured(
             "key_unique",
             "IPE_07",
