@@ -98,11 +98,37 @@ impl Laptop {
     /// # Panics
     /// When it cannot be started.
     pub async fn operate(&self, arguments: &[&str]) -> (i32, Value) {
+        self.operate_as(arguments, &[]).await
+    }
+
+    /// The same with other credentials.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn operate_as(
+        &self,
+        arguments: &[&str],
+        credentials: &[(&'static str, String)],
+    ) -> (i32, Value) {
+        let deployment = ["--stack", "soxauto-local", "--format", "json"];
+        self.run_tool(&[arguments, &deployment].concat(), credentials)
+            .await
+    }
+
+    /// Runs `soxauto` in the stack's environment; its exit code and its JSON.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn run_tool(
+        &self,
+        arguments: &[&str],
+        credentials: &[(&'static str, String)],
+    ) -> (i32, Value) {
         let mut command = Command::new(programs().join("soxauto"));
         command
             .args(arguments)
-            .args(["--stack", "soxauto-local", "--format", "json"])
-            .envs(self.stack.environment());
+            .envs(self.stack.environment())
+            .envs(credentials.iter().map(|(name, value)| (*name, value)));
         // The SQL Server stand-in lives in this process: it must go on answering.
         let output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await

@@ -19,6 +19,9 @@ pub(crate) struct KeyArgs {
     /// The public key in PEM, from somebody other than who gave the evidence. Several after a key was replaced.
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
+    /// The public key that signs reviews, in PEM. Several after a key was replaced.
+    #[arg(long, value_name = "FILE")]
+    review_key: Vec<PathBuf>,
     /// SHA-256 of the key in DER (`openssl pkey -pubin -outform DER | sha256sum`): no other key is believed. With it, the
     /// folder's own signing-key.pem will do.
     #[arg(long, value_name = "SHA256")]
@@ -26,8 +29,11 @@ pub(crate) struct KeyArgs {
 }
 
 impl KeyArgs {
-    /// The keys; `root` is the folder that is verified, if it is on disk.
-    pub(crate) fn read(&self, root: Option<&Path>) -> Result<Vec<PublicKey>, String> {
+    /// The keys of manifests and of reviews; `root` is the folder that is verified, if it is on disk.
+    pub(crate) fn read(
+        &self,
+        root: Option<&Path>,
+    ) -> Result<(Vec<PublicKey>, Vec<PublicKey>), String> {
         let mut files = self.public_key.clone();
         if files.is_empty() {
             let inside = root.map(|root| root.join(BESIDE)).filter(|f| f.is_file());
@@ -46,16 +52,22 @@ impl KeyArgs {
                 }
             }
         }
-        let keys: Result<Vec<PublicKey>, String> =
-            files.iter().map(|file| self.one(file, root)).collect();
-        let keys = keys?;
-        let missing = self
-            .key_sha256
-            .iter()
-            .find(|pin| !keys.iter().any(|key| key.sha256() == **pin));
-        match missing {
+        let all = |files: &[PathBuf]| -> Result<Vec<PublicKey>, String> {
+            files.iter().map(|file| self.one(file, root)).collect()
+        };
+        let (keys, review_keys) = (all(&files)?, all(&self.review_key)?);
+        // Else whoever makes manifests could review them: the two keys are two for that reason.
+        let both = |key: &PublicKey| review_keys.iter().any(|other| other.sha256() == key.sha256());
+        if keys.iter().any(both) {
+            return Err("one key cannot sign manifests and reviews".to_owned());
+        }
+        let has = |pin| {
+            let mut given = keys.iter().chain(&review_keys);
+            given.any(|key| key.sha256() == pin)
+        };
+        match self.key_sha256.iter().find(|pin| !has(**pin)) {
             Some(pin) => Err(format!("no key has the digest {pin}")),
-            None => Ok(keys),
+            None => Ok((keys, review_keys)),
         }
     }
 

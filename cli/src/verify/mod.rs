@@ -34,8 +34,8 @@ pub(crate) struct VerifyArgs {
     /// Compute the content digest again, too.
     #[arg(long)]
     deep: bool,
-    /// Require an approval by a reviewer who is not the preparer.
-    #[arg(long)]
+    /// Require that the newest manifest is final: approved by a reviewer who is not the preparer.
+    #[arg(long, requires = "review_key")]
     require_review: bool,
     /// What goes to standard output.
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -86,8 +86,10 @@ async fn execute(args: &VerifyArgs) -> Result<u8, String> {
             (Box::new(disk), Some(root))
         }
     };
+    let (keys, review_keys) = args.keys.read(root.as_deref())?;
     let request = Request {
-        keys: args.keys.read(root.as_deref())?,
+        keys,
+        review_keys,
         trusted: args.trusted_manifest.clone(),
         head: args.head,
         deep: args.deep,

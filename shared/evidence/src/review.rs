@@ -59,11 +59,11 @@ pub fn build(
     );
     let number = review.number;
     let statement = statement::build(review, vec![subject]);
-    check(&statement, number, manifest, envelope)?;
+    check(&statement, number, manifest, Sha256::of(envelope))?;
     Ok(statement)
 }
 
-/// Whether a review whose signature holds counts for the manifest with these bytes; `number` is its file's.
+/// Whether a review whose signature holds counts for the manifest whose envelope has that digest; `number` is its file's.
 ///
 /// # Errors
 /// [`ReviewFault`] says why not.
@@ -71,7 +71,7 @@ pub fn check(
     statement: &Statement<Review>,
     number: u32,
     manifest: &Predicate,
-    envelope: &[u8],
+    sha256: Sha256,
 ) -> Result<(), ReviewFault> {
     let review = &statement.predicate;
     if (&review.run_id, review.revision, review.number)
@@ -82,7 +82,7 @@ pub fn check(
             review.run_id, review.revision, review.number
         )));
     }
-    let (name, sha256) = (manifest_name(manifest.revision), Sha256::of(envelope));
+    let name = manifest_name(manifest.revision);
     match statement.subject.as_slice() {
         [one] if one.name == name && one.digest.sha256 == sha256 => {}
         _ => return Err(ReviewFault::Subject { name, sha256 }),
@@ -136,7 +136,7 @@ mod tests {
     fn somebody_else_reviews_this_manifest_and_says_why() {
         let reviewer = "arn:aws:sts::1:assumed-role/reviewers/a.diop";
         let statement = build(review(reviewer), &manifest(), b"m").unwrap();
-        assert_eq!(check(&statement, 1, &manifest(), b"m"), Ok(()));
+        assert_eq!(check(&statement, 1, &manifest(), Sha256::of("m")), Ok(()));
         for (reviewer, preparer) in [
             (OPERATOR, OPERATOR),
             ("arn:aws:iam::1:user/m.rossi", OPERATOR),
@@ -163,17 +163,17 @@ mod tests {
         let reviewer = "arn:aws:sts::1:assumed-role/reviewers/a.diop";
         let statement = build(review(reviewer), &manifest(), b"m").unwrap();
         assert!(matches!(
-            check(&statement, 1, &manifest(), b"another"),
+            check(&statement, 1, &manifest(), Sha256::of("another")),
             Err(ReviewFault::Subject { .. })
         ));
         assert!(matches!(
-            check(&statement, 2, &manifest(), b"m"),
+            check(&statement, 2, &manifest(), Sha256::of("m")),
             Err(ReviewFault::Place(_))
         ));
         let mut newer = manifest();
         newer.revision = 2;
         assert!(matches!(
-            check(&statement, 1, &newer, b"m"),
+            check(&statement, 1, &newer, Sha256::of("m")),
             Err(ReviewFault::Place(_))
         ));
     }

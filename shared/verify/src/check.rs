@@ -101,7 +101,7 @@ checks! {
     DataRowVariance = "data_row_variance", Data, "The movement of the row count is what the receipt says, by an earlier run that is here.";
     DataSample = "data_sample", Data, "sample.csv is made of the first rows.";
     DataContentDigest = "data_content_digest", Data, "With `--deep`: the content digest over the rows is the receipt's and the manifest's.";
-    Review = "review", Records, "With `--require-review`: somebody other than the preparer approved the newest manifest.";
+    Review = "review", Records, "With `--review-key`: every review is signed by that key, about its manifest, by somebody who did not prepare the run. With `--require-review`: the newest manifest is final.";
 }
 
 impl fmt::Display for Check {

@@ -19,6 +19,7 @@ mod manifests;
 mod outcome;
 mod progress;
 mod repeat;
+mod reviews;
 mod run;
 mod same_value;
 mod tree;

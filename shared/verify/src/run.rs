@@ -20,6 +20,7 @@ use crate::{
     manifests::{self, Manifests, Revision},
     outcome::RunReport,
     progress::Progress,
+    reviews,
     tree::RunFolder,
     verification::Request,
 };
@@ -92,7 +93,7 @@ pub(crate) async fn verify(
     }
     run.files(&manifests).await;
     run.content();
-    run.review();
+    reviews::check(&mut run, &manifests).await;
     let newest = manifests.believed.last();
     let report = RunReport {
         folder: if place.path.is_empty() {
@@ -320,7 +321,7 @@ impl Run<'_> {
             return;
         };
         for name in self.place.files.keys() {
-            if manifests::revision(name).is_some() || is_review(name) {
+            if manifests::revision(name).is_some() || reviews::place(name).is_some() {
                 continue;
             }
             let named = newest.subjects.contains_key(name);
@@ -371,26 +372,6 @@ impl Run<'_> {
             self.ledger.skip(Check::DataContentDigest, "", why);
         }
     }
-
-    /// Reviews are signed statements about a manifest, by somebody other than the preparer.
-    fn review(&mut self) {
-        let why = "this release does not read reviews";
-        if self.request.require_review {
-            self.ledger.fail(Check::Review, "", why);
-        } else {
-            self.ledger
-                .skip(Check::Review, "", "it was not asked for: --require-review");
-        }
-    }
-}
-
-/// `review-<revision>-<n>.dsse.json`: written after the manifest it is about, so no subject of it.
-fn is_review(name: &str) -> bool {
-    let number = |text: &str| text.parse::<u32>().is_ok_and(|n| n.to_string() == text);
-    name.strip_prefix("review-")
-        .and_then(|rest| rest.strip_suffix(".dsse.json"))
-        .and_then(|rest| rest.split_once('-'))
-        .is_some_and(|(revision, n)| number(revision) && number(n))
 }
 
 /// What was known of the run when the revision was made: the records that it names, if all of them are believed.

@@ -21,6 +21,8 @@ use crate::{
 pub struct Request {
     /// The keys that may have signed: more than one after a key was replaced.
     pub keys: Vec<PublicKey>,
+    /// The keys that may have signed reviews; without one no review is believed.
+    pub review_keys: Vec<PublicKey>,
     /// Digests of manifests at which the chain may end.
     pub trusted: Vec<Sha256>,
     /// Digest of the newest manifest, if it is known from elsewhere.

@@ -9,7 +9,7 @@ use soxauto_cloud::{
     signer::Signer,
 };
 use soxauto_domain::{
-    RunId,
+    RunId, Sha256,
     layout::{Layout, Object},
     manifest::Predicate,
     plan::Software,
@@ -115,7 +115,7 @@ impl Desk {
             let pem = self.reviews.public_key_pem().await?;
             let statement = envelope::verify_as::<Review>(&bytes, &pem)
                 .map_err(|e| not_believed(e.to_string()))?;
-            review::check(&statement, number, &manifest.says, &manifest.envelope)
+            review::check(&statement, number, &manifest.says, Sha256::of(&manifest.envelope))
                 .map_err(|e| not_believed(e.to_string()))?;
             found.push(statement.predicate);
         }
