@@ -40,6 +40,7 @@ pub struct Outputs {
     pub encryption_key_arn: String,
     pub signing_key_arn: String,
     pub signing_key_alias: String,
+    pub review_signing_key_arn: String,
     pub source_secret_arn: String,
     pub alarm_topic_arn: String,
 }

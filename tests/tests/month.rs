@@ -199,6 +199,22 @@ print(json.dumps([line['eventType'] for line in lines]))";
         include_str!("../../docs/content-digest.vectors.json")
     );
 
+    // The manifest has its published form, by a validator that is not ours.
+    let manifest = Path::new(result["evidence_dir"].as_str().unwrap()).join("manifest-1.dsse.json");
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("template/test_schemas.py");
+    let output = python()
+        .arg(schemas)
+        .arg("Schemas.test_a_real_manifest_conforms")
+        .env("SOXAUTO_MANIFEST", manifest)
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}");
+    assert!(
+        report.contains("Ran 1 test") && !report.contains("skipped"),
+        "{report}"
+    );
+
     // The warehouse's file opens without us, and its views show the published rows.
     let script = "import duckdb, json, sys
 con = duckdb.connect(sys.argv[1], read_only=True)

@@ -23,6 +23,6 @@ async fn the_template_is_what_it_should_be() {
     let report = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}");
     assert!(!report.contains("Ran 0 tests"), "{report}");
-    // Only what compares with cfn-lint is left out here.
-    assert!(report.contains("OK (skipped=1)"), "{report}");
+    // Only what compares with cfn-lint is left out here, and the manifest of a month, which the month's test gives.
+    assert!(report.contains("OK (skipped=2)"), "{report}");
 }
