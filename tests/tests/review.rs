@@ -73,7 +73,10 @@ async fn a_manifest_is_final_when_somebody_else_says_so() {
     let signer = |arn: &str| KmsSigner::new(laptop.clients.kms.clone(), arn);
     let manifests = signer(&outputs.signing_key_arn);
     let reviews = signer(&outputs.review_signing_key_arn);
-    for (name, key) in [("signing-key.pem", &manifests), ("review-key.pem", &reviews)] {
+    for (name, key) in [
+        ("signing-key.pem", &manifests),
+        ("review-key.pem", &reviews),
+    ] {
         fs::write(keys.path().join(name), key.public_key_pem().await.unwrap()).unwrap();
     }
     let (code, _) = laptop
@@ -88,7 +91,15 @@ async fn a_manifest_is_final_when_somebody_else_says_so() {
     assert_eq!((code, &review["status"]), (5, &json!("failed")), "{review}");
 
     // Whoever started the run prepared it.
-    let approve = ["review", "--run", RUN, "--decision", "approve", "--comment", "read"];
+    let approve = [
+        "review",
+        "--run",
+        RUN,
+        "--decision",
+        "approve",
+        "--comment",
+        "read",
+    ];
     let (code, _) = laptop.operate(&approve).await;
     assert_eq!(code, 1);
     let (code, shown) = laptop.operate(&["review", "--run", RUN, "--list"]).await;
@@ -106,7 +117,11 @@ async fn a_manifest_is_final_when_somebody_else_says_so() {
     // A review that the manifests' key signs, in the reviewer's name, is not believed.
     let layout = laptop.reader.layout();
     let run = RUN.parse().unwrap();
-    let first = laptop.evidence.get(&layout.review(&run, 1, 1)).await.unwrap();
+    let first = laptop
+        .evidence
+        .get(&layout.review(&run, 1, 1))
+        .await
+        .unwrap();
     let pem = reviews.public_key_pem().await.unwrap();
     let mut forged = envelope::verify_as::<Review>(&first.bytes, &pem).unwrap();
     forged.predicate.number = 2;
@@ -122,6 +137,9 @@ async fn a_manifest_is_final_when_somebody_else_says_so() {
         .unwrap();
     let (code, review) = verified(&laptop, keys.path(), &[]).await;
     assert_eq!((code, &review["status"]), (5, &json!("failed")), "{review}");
-    assert!(review.to_string().contains("review-1-2.dsse.json"), "{review}");
+    assert!(
+        review.to_string().contains("review-1-2.dsse.json"),
+        "{review}"
+    );
     laptop.stack.stop().await;
 }

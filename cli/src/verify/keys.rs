@@ -57,7 +57,11 @@ impl KeyArgs {
         };
         let (keys, review_keys) = (all(&files)?, all(&self.review_key)?);
         // Else whoever makes manifests could review them: the two keys are two for that reason.
-        let both = |key: &PublicKey| review_keys.iter().any(|other| other.sha256() == key.sha256());
+        let both = |key: &PublicKey| {
+            review_keys
+                .iter()
+                .any(|other| other.sha256() == key.sha256())
+        };
         if keys.iter().any(both) {
             return Err("one key cannot sign manifests and reviews".to_owned());
         }

@@ -50,9 +50,10 @@ pub(crate) async fn check(run: &mut Run<'_>, manifests: &Manifests) {
         let before = u32::try_from(of_revision.len()).unwrap_or(u32::MAX);
         let found = match manifests.believed.iter().find(|r| r.number == *revision) {
             None => Err(format!("manifest revision {revision} is not believed")),
-            Some(_) if *number != before.saturating_add(1) => {
-                Err(format!("there is no believed review {} before it", before + 1))
-            }
+            Some(_) if *number != before.saturating_add(1) => Err(format!(
+                "there is no believed review {} before it",
+                before + 1
+            )),
             Some(manifest) => one(run, manifest, *number, name).await,
         };
         match found {

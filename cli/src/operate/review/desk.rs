@@ -115,8 +115,13 @@ impl Desk {
             let pem = self.reviews.public_key_pem().await?;
             let statement = envelope::verify_as::<Review>(&bytes, &pem)
                 .map_err(|e| not_believed(e.to_string()))?;
-            review::check(&statement, number, &manifest.says, Sha256::of(&manifest.envelope))
-                .map_err(|e| not_believed(e.to_string()))?;
+            review::check(
+                &statement,
+                number,
+                &manifest.says,
+                Sha256::of(&manifest.envelope),
+            )
+            .map_err(|e| not_believed(e.to_string()))?;
             found.push(statement.predicate);
         }
         Ok(found)
