@@ -216,7 +216,7 @@ async fn a_template_that_cannot_be_deployed_names_the_resource() {
     assert!(
         reasons
             .iter()
-            .any(|reason| reason.starts_with("SigningKey")),
+            .any(|reason| reason.contains("SigningKey (AWS::KMS::Key)")),
         "{error}"
     );
 }

@@ -14,10 +14,12 @@ use soxauto_cloud::{
     lake::{Lake, S3Lake},
 };
 use soxauto_domain::{
-    RunId,
+    RunId, Sha256,
     facts::RunFacts,
     layout::{Layout, state},
+    manifest::Statement,
 };
+use soxauto_evidence::envelope;
 use soxauto_local::{FunctionBinaries, Quiet, Stack, StackOptions};
 use soxauto_runs::RunReader;
 
@@ -143,6 +145,28 @@ impl Laptop {
             output.status.code().unwrap(),
             serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
         )
+    }
+
+    /// A manifest and the digest of its envelope.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub async fn manifest(&self, run: &RunId, revision: u32) -> (Statement, Sha256) {
+        let key = self.reader.layout().manifest(run, revision);
+        let object = self.evidence.get(&key).await.unwrap();
+        let digest = Sha256::of(&object.bytes);
+        (envelope::read(&object.bytes).unwrap(), digest)
+    }
+
+    /// Digest of the manifest before this one in the chain. A sweep may have noticed meanwhile that nobody ran the
+    /// current month: what it says of that is passed over.
+    pub async fn manifest_before(&self, statement: &Statement) -> Option<Sha256> {
+        let mut previous = statement.predicate.previous.clone()?;
+        while previous.run_id.is_missing() {
+            let (missing, _) = self.manifest(&previous.run_id, previous.revision).await;
+            previous = missing.predicate.previous?;
+        }
+        Some(previous.sha256)
     }
 
     /// The secret's value with this password instead of the right one, or with the right one.

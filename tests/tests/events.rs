@@ -5,25 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use soxauto_cloud::queue::{OutgoingMessage, Queue as _, SqsQueue};
-use soxauto_domain::{Code, IpeState, RunId, RunState, Sha256, manifest::Statement};
+use soxauto_domain::{Code, IpeState, RunId, RunState, Sha256};
 use soxauto_e2e::{CUTOFF, Laptop};
-use soxauto_evidence::envelope;
 use soxauto_local::Function;
 
 fn run(text: &str) -> RunId {
     text.parse().unwrap()
-}
-
-async fn statement(laptop: &Laptop, run: &RunId, revision: u32) -> (Statement, Sha256) {
-    let object = laptop
-        .evidence
-        .get(&laptop.reader.layout().manifest(run, revision))
-        .await
-        .unwrap();
-    (
-        envelope::read(&object.bytes).unwrap(),
-        Sha256::of(&object.bytes),
-    )
 }
 
 async fn request(laptop: &Laptop, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -134,9 +121,9 @@ async fn the_function_url_starts_and_shows_runs(laptop: &Laptop) {
         (200, &json!("complete"), &json!("passed"))
     );
     // The next manifest of the control names the one before.
-    let (_, before) = statement(laptop, &run("C-PG-1/2024-05-01/r1"), 1).await;
-    let (next, _) = statement(laptop, &april, 1).await;
-    assert_eq!(next.predicate.previous.unwrap().sha256, before);
+    let (_, before) = laptop.manifest(&run("C-PG-1/2024-05-01/r1"), 1).await;
+    let (next, _) = laptop.manifest(&april, 1).await;
+    assert_eq!(laptop.manifest_before(&next).await, Some(before));
     for (body, code) in [
         ("{\"cutoff_date\": \"2024-04-30\"}", Code::CutoffInvalid),
         ("{\"cutoff_date\": \"2999-01-01\"}", Code::CutoffInFuture),
@@ -235,7 +222,7 @@ async fn a_wrong_secret_fails_the_ipe_and_a_replay_completes_the_run(laptop: &La
             "{:?}",
             facts.ipes
         );
-        let (first, _) = statement(laptop, &month, 1).await;
+        let (first, _) = laptop.manifest(&month, 1).await;
         assert_eq!(first.predicate.state, RunState::Incomplete);
         assert!(
             first.predicate.ipes[0]
@@ -252,7 +239,7 @@ async fn a_wrong_secret_fails_the_ipe_and_a_replay_completes_the_run(laptop: &La
         replay(laptop, &month, "CR_04").await;
         let facts = laptop.closed(&month, 2).await;
         assert_eq!(facts.ipes[0].state(), IpeState::Passed);
-        let (second, _) = statement(laptop, &month, 2).await;
+        let (second, _) = laptop.manifest(&month, 2).await;
         assert_eq!(second.predicate.state, RunState::Complete);
         assert!(
             second.predicate.ipes[0].attempts.len() >= 2,

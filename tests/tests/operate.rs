@@ -3,23 +3,10 @@
 
 use serde_json::{Value, json};
 use soxauto_cloud::queue::{OutgoingMessage, Queue as _, SqsQueue};
-use soxauto_domain::{Job, RunId, RunState, Sha256, manifest::Statement, message::PlanPointer};
+use soxauto_domain::{Job, RunId, RunState, message::PlanPointer};
 use soxauto_e2e::Laptop;
-use soxauto_evidence::envelope;
 
 const RUN: &str = "C-PG-1/2024-05-01/r1";
-
-async fn statement(laptop: &Laptop, run: &str, revision: u32) -> (Statement, Sha256) {
-    let key = laptop
-        .reader
-        .layout()
-        .manifest(&run.parse().unwrap(), revision);
-    let object = laptop.evidence.get(&key).await.unwrap();
-    (
-        envelope::read(&object.bytes).unwrap(),
-        Sha256::of(&object.bytes),
-    )
-}
 
 fn outcomes(replayed: &Value) -> Vec<(&str, &str)> {
     let ipes = replayed["ipes"].as_array().unwrap();
@@ -137,18 +124,18 @@ async fn the_manifests_tell_the_story(laptop: &Laptop, operator: &str) {
     assert!(last >= 3, "{:?}", facts.manifests);
     let mut before = None;
     for revision in 1..=last {
-        let (manifest, digest) = statement(laptop, RUN, revision).await;
+        let (manifest, digest) = laptop.manifest(&run, revision).await;
         let expected = if revision == last {
             RunState::Complete
         } else {
             RunState::Incomplete
         };
         assert_eq!(manifest.predicate.state, expected, "revision {revision}");
-        let previous = manifest.predicate.previous.map(|link| link.sha256);
+        let previous = laptop.manifest_before(&manifest).await;
         assert_eq!(previous, before, "revision {revision}");
         before = Some(digest);
     }
-    let (manifest, _) = statement(laptop, RUN, last).await;
+    let (manifest, _) = laptop.manifest(&run, last).await;
     assert_eq!(
         manifest.predicate.trigger.unwrap().principal.as_deref(),
         Some(operator)
@@ -178,7 +165,7 @@ async fn superseding_starts_the_next_run(laptop: &Laptop) {
     assert_eq!((code, &said["run_id"]), (0, &json!(next)));
     let (code, _) = laptop.operate(&["status", "--watch", "--run", next]).await;
     assert_eq!(code, 0);
-    let (manifest, _) = statement(laptop, next, 1).await;
+    let (manifest, _) = laptop.manifest(&next.parse().unwrap(), 1).await;
     assert_eq!(manifest.predicate.supersedes, Some(RUN.parse().unwrap()));
     assert_eq!(manifest.predicate.ipes.len(), 2);
     // What is done about the month is done there.

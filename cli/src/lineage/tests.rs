@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
         fs::write(path, value.to_string()).unwrap();
     };
     let (run, sha) = ("C-PG-1/2024-05-01/r1", Sha256::of("x"));
-    let software = json!({"name": "t", "version": "0"});
+    let software = json!({"name": "t", "version": "0", "binary_sha256": sha});
     put(
         "plan.json",
         &json!({
@@ -40,8 +40,8 @@ fn folder() -> tempfile::TempDir {
             "schema": "soxauto.receipt/1", "run_id": run, "ipe_id": "CR_03", "attempt": 1, "plan_sha256": sha, "state": "passed",
             "started_at": "2024-05-01T07:00:05Z", "finished_at": "2024-05-01T07:01:00Z", "extracted_at": "2024-05-01T07:00:05Z",
             "source": {"server": "NAV01", "database": "d", "login": "l", "version": "v", "server_time": "2024-05-01T07:00:05Z",
-                "isolation": "read committed", "can_write": false, "tls": "verified"},
-            "query": {"sha256": sha, "parameters": []}, "counts": {"source": 7, "decoded": 7, "parquet": 7},
+                "isolation": "read committed", "can_write": false, "write_rights": [], "tls": "verified"},
+            "query": {"sha256": sha, "parameters": []}, "counts": {"source": 7, "decoded": 7, "parquet": 7}, "content_sha256": sha,
             "control_totals": [], "checks": [],
             "files": [{"path": "data/part-00000.parquet", "size": 900, "sha256": sha, "rows": 7}, {"path": "log.jsonl", "size": 9, "sha256": sha}],
             "software": software, "worker": {"request_id": "r", "function": "f", "receive_count": 1},
@@ -55,7 +55,7 @@ fn folder() -> tempfile::TempDir {
     put(
         "CR_04/attempt-1/failure.json",
         &json!({"schema": "soxauto.failure/1", "run_id": run, "ipe_id": "CR_04", "attempt": 1, "code": "LOGIN_REFUSED",
-            "message": "no", "remedy": "r", "retry": "fatal", "final": true, "failed_at": "2024-05-01T07:03:00Z",
+            "message": "no", "remedy": "r", "retry": "fatal", "final": true, "started_at": "2024-05-01T07:02:30Z", "failed_at": "2024-05-01T07:03:00Z",
             "software": software, "worker": {"request_id": "r", "function": "f", "receive_count": 3}}),
     );
     dir
