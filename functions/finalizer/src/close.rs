@@ -66,6 +66,12 @@ pub async fn close(
                 .as_secs_f64(),
         });
     }
+    // A worker that outlives the deadline may still write, and die without a record: the sweep looks again once its
+    // lease is over, and names what it left.
+    if past_deadline && is_worked_on(context, facts).await? {
+        mark(context, facts).await?;
+        return Ok(state);
+    }
     // Last of all: as long as the marker is there, the sweep looks at the run.
     match context.state.delete(&marker).await {
         Ok(()) => {}
@@ -73,6 +79,20 @@ pub async fn close(
         Err(e) => return Err(e.into()),
     }
     Ok(state)
+}
+
+/// Whether a worker holds one of the run's IPEs.
+async fn is_worked_on(context: &Context, facts: &RunFacts) -> Result<bool, FinalizerError> {
+    let now = context.clock.now();
+    for ipe in &facts.plan.ipes {
+        let key = state::ipe_lease(&facts.plan.run_id, &ipe.id);
+        if let Some(lease) = context.leases.read(&key).await?
+            && lease.expires_at > now
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Makes the sweep look at the run; one that is marked already stays as it is.
@@ -126,7 +146,9 @@ async fn manifest(
         refresh(context, &mut facts).await?;
         let facts = &facts;
         if let Some((link, last)) = last(context, facts).await? {
-            if statement::same_content(&last.predicate, &statement::predicate(facts, &closing)) {
+            if statement::same_content(&last.predicate, &statement::predicate(facts, &closing))
+                && subjects::are_of_run(context, facts, &last.subject)
+            {
                 return Ok((link, false));
             }
             closing.revision = link.revision + 1;

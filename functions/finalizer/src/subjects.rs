@@ -1,6 +1,6 @@
 //! The manifest's subjects: every file of the run with its digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 use soxauto_domain::{
@@ -42,6 +42,22 @@ pub async fn of_run(context: &Context, facts: &RunFacts) -> Result<Vec<Subject>,
         }
     }
     Ok(subjects)
+}
+
+/// Whether a manifest's `subjects` name every file that the run's folder holds now, and no other. Reports are left out:
+/// each revision has its own.
+pub fn are_of_run(context: &Context, facts: &RunFacts, subjects: &[Subject]) -> bool {
+    let layout = context.reader.layout();
+    let folder = layout.run_folder(&facts.plan.run_id);
+    let is_file = |name: &&str| {
+        !matches!(
+            layout.parse(&format!("{folder}{name}")),
+            Some(Object::Manifest(..) | Object::Review(..) | Object::Report(..))
+        )
+    };
+    let there = facts.objects.iter().map(|(name, _)| name.as_str());
+    let named = subjects.iter().map(|subject| subject.name.as_str());
+    there.filter(is_file).collect::<BTreeSet<_>>() == named.filter(is_file).collect()
 }
 
 fn known(layout: &Layout, facts: &RunFacts) -> BTreeMap<String, (u64, Sha256)> {

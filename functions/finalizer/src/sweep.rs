@@ -36,7 +36,11 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
             },
             // Closed since the listing.
             Err(e) if e.is_not_found() => continue,
-            Err(e) => return Err(e.into()),
+            Err(e) => {
+                tracing::error!(key = %marker.key, "the marker did not answer: {e}");
+                first = first.and(Err(e.into()));
+                continue;
+            }
         };
         if open.dispatched_at.is_none() {
             tracing::warn!(run = %open.run_id, "the dispatcher has not sent every message; its next try does");
@@ -44,10 +48,16 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
         first = first.and(look_at(context, &open.run_id, deadline, &mut looked_at).await);
         marked.insert(open.run_id);
     }
-    for run in unmarked(context, &marked).await? {
-        first = first.and(look_at(context, &run, deadline, &mut looked_at).await);
+    match unmarked(context, &marked).await {
+        Ok(runs) => {
+            for run in runs {
+                first = first.and(look_at(context, &run, deadline, &mut looked_at).await);
+            }
+        }
+        Err(e) => first = first.and(Err(e)),
     }
-    let missing = missing::look_for_month(context).await?;
+    // Whatever failed before, the month is looked at: nobody else says that it is missing.
+    let missing = missing::look_for_month(context, deadline).await?;
     first.map(|()| json!({"runs": looked_at, "month_missing": missing}))
 }
 

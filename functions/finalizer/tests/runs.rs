@@ -719,3 +719,90 @@ async fn the_report_shows_earlier_months_by_their_last_complete_manifests() {
     assert!(report.contains("it says it is revision 1 of C-PG-1/2024-04-01/r1"));
     assert!(!report.contains("2,222") && !report.contains("1111"));
 }
+
+#[tokio::test]
+async fn what_a_worker_leaves_after_the_deadline_is_named_by_a_revision() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.clock.advance(13 * HOUR);
+    let key = state::ipe_lease(&run(R1), &ipe("IPE_07"));
+    let lease = world
+        .context
+        .leases
+        .acquire(&key, "worker", HOUR)
+        .await
+        .unwrap();
+    assert!(world.sweep().await.is_ok());
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(world.is_marked(R1), "a worker is still at it");
+    // It writes its query and dies.
+    world
+        .evidence
+        .inner()
+        .create(
+            &format!("evidence/{R1}/IPE_07/attempt-1/query.sql"),
+            "SELECT 1".into(),
+            "x",
+        )
+        .await
+        .unwrap();
+    drop(lease);
+    world.clock.advance(2 * HOUR);
+    assert!(world.sweep().await.is_ok());
+    let last = world.manifests(R1).pop().unwrap();
+    assert_eq!(last, 2);
+    let manifest = world.manifest(R1, last).await;
+    world.assert_subjects(R1, &manifest).await;
+    assert!(!world.is_marked(R1));
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1, 2], "nothing new, no revision");
+}
+
+#[tokio::test]
+async fn a_file_that_no_receipt_tells_of_makes_a_revision() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    world
+        .evidence
+        .inner()
+        .create(&format!("evidence/{R1}/stray.txt"), "x".into(), "x")
+        .await
+        .unwrap();
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1, 2]);
+    let manifest = world.manifest(R1, 2).await;
+    world.assert_subjects(R1, &manifest).await;
+}
+
+#[tokio::test]
+async fn months_that_no_sweep_saw_are_recorded_in_order() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    // Nothing runs in June and July; the sweep is back on 1 August in the evening, after that month's run
+    // was planned and ended.
+    world.clock.advance(92 * 24 * HOUR + 13 * HOUR);
+    world.plan("C-PG-1/2024-08-01/r1", &["IPE_07"]).await;
+    // A marker that does not answer hides nothing.
+    world.state.fail(Fault::new(Operation::Get, 1).on("open/"));
+    assert!(world.sweep().await.is_err());
+    let (june, july) = ("C-PG-1/2024-06-01/r0", "C-PG-1/2024-07-01/r0");
+    assert_eq!(
+        (world.manifests(june), world.manifests(july)),
+        (vec![1], vec![1])
+    );
+    assert_eq!(
+        world.manifest(july, 1).await.predicate.previous,
+        Some(world.link(june, 1).await)
+    );
+    assert_eq!(
+        world.manifest(june, 1).await.predicate.previous,
+        Some(world.link("C-PG-1/2024-08-01/r1", 1).await),
+        "behind the head, whatever month that is"
+    );
+}
