@@ -24,7 +24,7 @@ use soxauto_extract::{Claims, NamedValue, Reperformance, Reperformed};
 use crate::{
     attempts::Attempt,
     check::Check,
-    files, repeat,
+    repeat,
     run::{Published, Run},
 };
 
@@ -46,6 +46,7 @@ const ALL: &[Check] = &[
     Check::DataWitness,
     Check::DataNegative,
     Check::DataSample,
+    Check::DataContentDigest,
 ];
 
 /// Why a part is not what it should be.
@@ -173,12 +174,12 @@ struct Looking {
 }
 
 impl Looking {
-    fn begin(attempt: &Attempt, deep: bool) -> Result<Self, String> {
-        let rows = begin(attempt)?;
+    fn begin(attempt: &Attempt, deep: bool) -> Result<Self, Refusal> {
+        let rows = begin(attempt).map_err(|e| Refusal::new(Check::DeclaredChecks, e))?;
         let content = deep
             .then(|| ContentDigest::new(rows.schema(), &scratch(), SORTED_IN_MEMORY))
             .transpose()
-            .map_err(|e| e.to_string())?;
+            .map_err(|e| Refusal::new(Check::DataContentDigest, e))?;
         Ok(Self { rows, content })
     }
 
@@ -225,22 +226,14 @@ async fn rows(
     attempt: &Attempt,
 ) -> Result<(Reperformed, Option<Sha256>), Refused> {
     let mut state = Looking::begin(attempt, run.request.deep)
-        .map_err(|why| Refused::Not(attempt.file.clone(), why))?;
+        .map_err(|refusal| Refused::Broken(attempt.file.clone(), refusal))?;
     let parts = parts(attempt).map_err(|why| {
         Refused::Broken(attempt.file.clone(), Refusal::new(Check::DataFooters, why))
     })?;
     for (record, claimed) in parts {
         let name = format!("{}{}", attempt.folder, record.path);
         let not = |why: String| Refused::Not(name.clone(), why);
-        if !run.place.files.contains_key(&name) {
-            return Err(not("it is missing".to_owned()));
-        }
-        let mut file = run.open(&name).await.map_err(not)?;
-        let measured = files::measure(&mut file, run.progress).map_err(not)?;
-        run.measured.insert(name.clone(), measured);
-        if run.subjects.get(&name) != Some(&measured) {
-            return Err(not("its bytes are not the signed ones".to_owned()));
-        }
+        let file = run.open(&name).await.map_err(not)?;
         // In a thread of its own: should the reader panic over a hostile file, it is a failure of that file.
         let looked =
             tokio::task::spawn_blocking(move || look(file, &mut state, claimed).map(|()| state));

@@ -17,15 +17,22 @@ pub(crate) struct Measured {
     pub(crate) sha256: Sha256,
 }
 
-/// Reads a document whole.
+/// Reads a document whole. One that is `listed` with more bytes than a document has is not even opened: what lies in a
+/// bucket would be fetched first.
 ///
 /// # Errors
 /// In words, when it cannot be read or is too large.
 pub(crate) async fn document(
     folder: &dyn Folder,
     path: &str,
+    listed: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>, String> {
+    let too_large =
+        || format!("it is larger than {LARGEST_DOCUMENT} bytes, which no document of a run is");
+    if listed > LARGEST_DOCUMENT {
+        return Err(too_large());
+    }
     let file = folder.open(path).await.map_err(|e| e.reason)?;
     let mut bytes = Vec::new();
     file.take(LARGEST_DOCUMENT + 1)
@@ -33,9 +40,7 @@ pub(crate) async fn document(
         .map_err(|e| e.to_string())?;
     progress.advance(bytes.len() as u64);
     if bytes.len() as u64 > LARGEST_DOCUMENT {
-        return Err(format!(
-            "it is larger than {LARGEST_DOCUMENT} bytes, which no document of a run is"
-        ));
+        return Err(too_large());
     }
     Ok(bytes)
 }

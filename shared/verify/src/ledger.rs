@@ -11,6 +11,17 @@ const KEPT: usize = 50;
 /// Characters of a reason that are kept.
 const LONGEST: usize = 600;
 
+/// Whether a character is not seen but changes what is: it moves the terminal, or turns the direction of the text.
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A text as it may be shown. A name or value may hold anything: nothing of it may move the reader's terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace(is_unseen, "\u{fffd}")
+}
+
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,11 +104,7 @@ impl Ledger {
 
     fn finding(&self, file: &str, reason: &str) -> Finding {
         let cut = |text: &str, most: usize| -> String {
-            // A name or value may hold anything: nothing of it may move the reader's terminal.
-            let clean = text
-                .chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c });
-            let mut cut: String = clean.take(most).collect();
+            let mut cut: String = clean(text).chars().take(most).collect();
             if text.chars().nth(most).is_some() {
                 cut.push('…');
             }

@@ -13,7 +13,7 @@ use crate::{
     chain::Link,
     check::Check,
     files::{self, Measured},
-    folder::Folder,
+    folder::{Folder, is_plain},
     key::PublicKey,
     ledger::Ledger,
     progress::Progress,
@@ -50,11 +50,18 @@ impl Manifests {
     }
 }
 
+/// What a file of some run's folder is by its name.
+pub(crate) fn object(name: &str) -> Option<Object> {
+    // Any run will do: only the name inside the folder is looked at.
+    Layout::new("").parse(&format!("C-PG-1/2024-05-01/r1/{name}"))
+}
+
 /// The revision that a file name gives.
 pub(crate) fn revision(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix("manifest-")?.strip_suffix(".dsse.json")?;
-    let number: u32 = digits.parse().ok()?;
-    (number > 0 && number.to_string() == digits).then_some(number)
+    match object(name)? {
+        Object::Manifest(_, revision) => Some(revision),
+        _ => None,
+    }
 }
 
 /// Reads and checks all manifests of a run.
@@ -66,8 +73,9 @@ pub(crate) async fn read(
     progress: &dyn Progress,
 ) -> Manifests {
     let mut found = Manifests::default();
-    let mut numbers: Vec<u32> = run.files.keys().filter_map(|n| revision(n)).collect();
-    numbers.sort_unstable();
+    let numbered = |(name, size): (&String, &u64)| Some((revision(name)?, *size));
+    let sizes: BTreeMap<u32, u64> = run.files.iter().filter_map(numbered).collect();
+    let numbers: Vec<u32> = sizes.keys().copied().collect();
     if numbers.is_empty() {
         ledger.fail(
             Check::Revisions,
@@ -86,10 +94,10 @@ pub(crate) async fn read(
         ),
     }
     found.newest = numbers.last().copied().unwrap_or_default();
-    for number in numbers {
+    for (number, size) in sizes {
         let file = format!("manifest-{number}.dsse.json");
         let path = format!("{}{file}", run.path);
-        match files::document(folder, &path, progress).await {
+        match files::document(folder, &path, size, progress).await {
             Err(why) => ledger.fail(Check::Envelope, &file, why),
             Ok(bytes) => one(run, number, &file, &bytes, keys, &mut found, ledger),
         }
@@ -192,13 +200,9 @@ fn subjects(statement: &Statement, file: &str, ledger: &mut Ledger) -> BTreeMap<
     let mut found = BTreeMap::new();
     for subject in &statement.subject {
         let name = &subject.name;
-        let plain = !name.contains('\\')
-            && name
-                .split('/')
-                .all(|part| !part.is_empty() && part != "." && part != "..");
         let known = layout.parse(&format!("{run}/{name}"));
-        let right =
-            plain && matches!(known, Some(ref object) if !matches!(object, Object::Manifest(..)));
+        let right = is_plain(name)
+            && matches!(known, Some(ref object) if !matches!(object, Object::Manifest(..)));
         if !ledger.check(Check::SubjectNames, file, right, || {
             format!("the subject {name:?} is no file of a run")
         }) {

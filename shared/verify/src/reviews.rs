@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use soxauto_domain::{
-    layout::{Layout, Object},
+    layout::Object,
     review::{Review, Standing},
 };
 use soxauto_evidence::{envelope, review};
@@ -11,14 +11,13 @@ use soxauto_evidence::{envelope, review};
 use crate::{
     check::Check,
     files,
-    manifests::{Manifests, Revision},
+    manifests::{self, Manifests, Revision},
     run::Run,
 };
 
 /// Revision and number that a file name gives.
 pub(crate) fn place(name: &str) -> Option<(u32, u32)> {
-    // Any run will do: only the name inside the folder is looked at.
-    match Layout::new("").parse(&format!("C-PG-1/2024-05-01/r1/{name}"))? {
+    match manifests::object(name)? {
         Object::Review(_, revision, number) => Some((revision, number)),
         _ => None,
     }
@@ -36,7 +35,11 @@ pub(crate) async fn check(run: &mut Run<'_>, manifests: &Manifests) {
         .collect();
     let required = run.request.require_review;
     if run.request.review_keys.is_empty() {
-        let why = "no reviewers' key was given: --review-key";
+        let mut why = "no reviewers' key was given: --review-key".to_owned();
+        if !files.is_empty() {
+            let names: Vec<&str> = files.values().map(String::as_str).collect();
+            why += &format!("; not looked at: {}", names.join(", "));
+        }
         if required {
             run.ledger.fail(Check::Review, "", why);
         } else {
@@ -86,7 +89,8 @@ async fn one(
     name: &str,
 ) -> Result<Review, String> {
     let path = format!("{}{name}", run.place.path);
-    let bytes = files::document(run.folder, &path, run.progress).await?;
+    let listed = run.place.files.get(name).copied().unwrap_or_default();
+    let bytes = files::document(run.folder, &path, listed, run.progress).await?;
     let mut why = String::new();
     for key in &run.request.review_keys {
         match envelope::verify_as::<Review>(&bytes, key.pem()) {

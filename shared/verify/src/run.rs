@@ -16,7 +16,7 @@ use crate::{
     data, derived,
     files::{self, Measured},
     folder::Folder,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     manifests::{self, Manifests, Revision},
     outcome::RunReport,
     progress::Progress,
@@ -34,9 +34,14 @@ pub(crate) struct Run<'v> {
     pub(crate) ledger: Ledger,
     /// What was read so far.
     pub(crate) measured: BTreeMap<String, Measured>,
+    /// What could not be read, and why: it fails, even if a second try would succeed, because something was not looked at.
+    unread: BTreeMap<String, String>,
     /// The subjects of the newest manifest.
     pub(crate) subjects: BTreeMap<String, Measured>,
 }
+
+/// Why a file is not looked into whose size or digest is a failure of its own.
+const NOT_SIGNED: &str = "its bytes are not the signed ones";
 
 /// The records of a run whose bytes are the signed ones.
 #[derive(Default)]
@@ -71,12 +76,13 @@ pub(crate) async fn verify(
         progress,
         ledger: Ledger::new(&place.path),
         measured: BTreeMap::new(),
+        unread: BTreeMap::new(),
         subjects: BTreeMap::new(),
     };
     let shown = place
         .named
         .as_ref()
-        .map_or_else(|| folder.place().to_owned(), ToString::to_string);
+        .map_or_else(|| ledger::clean(folder.place()), ToString::to_string);
     progress.now(&shown);
     let manifests = manifests::read(folder, place, &request.keys, &mut run.ledger, progress).await;
     if let Some(newest) = manifests.newest_believed() {
@@ -96,11 +102,11 @@ pub(crate) async fn verify(
     reviews::check(&mut run, &manifests).await;
     let newest = manifests.believed.last();
     let report = RunReport {
-        folder: if place.path.is_empty() {
-            folder.place().to_owned()
+        folder: ledger::clean(if place.path.is_empty() {
+            folder.place()
         } else {
-            place.path.clone()
-        },
+            &place.path
+        }),
         run_id: newest
             .map(|r| r.statement.predicate.run_id.clone())
             .or_else(|| place.named.clone()),
@@ -116,28 +122,80 @@ pub(crate) async fn verify(
 }
 
 impl Run<'_> {
-    /// Opens a file of the run.
-    pub(crate) async fn open(&self, name: &str) -> Result<File, String> {
-        let path = format!("{}{name}", self.place.path);
-        self.folder.open(&path).await.map_err(|e| e.reason)
-    }
-
-    /// Reads a document, and believes it only if its bytes are those of the newest manifest's subject.
-    pub(crate) async fn document(&mut self, name: &str) -> Result<Vec<u8>, String> {
+    /// Whether a file is worth reading: the newest manifest names it, and it is listed with the size that is signed.
+    ///
+    /// # Errors
+    /// In words, why not. Each of these reasons is a failure of `files_missing`, `file_size`, `files_listed` or `plan`.
+    fn expected(&self, name: &str) -> Result<(Measured, u64), String> {
         let Some(subject) = self.subjects.get(name).copied() else {
             return Err("the newest manifest does not name it".to_owned());
         };
-        if !self.place.files.contains_key(name) {
-            return Err("it is missing".to_owned());
+        match self.place.files.get(name) {
+            None => Err("it is missing".to_owned()),
+            Some(listed) if *listed != subject.size => Err(NOT_SIGNED.to_owned()),
+            Some(listed) => Ok((subject, *listed)),
         }
+    }
+
+    /// Remembers what a file turned out to be, and says whether it is what the newest manifest's subject says.
+    fn found(
+        &mut self,
+        name: &str,
+        subject: Measured,
+        found: Result<Measured, String>,
+    ) -> Result<(), String> {
+        match found {
+            Ok(measured) => {
+                self.measured.insert(name.to_owned(), measured);
+                if measured == subject {
+                    Ok(())
+                } else {
+                    Err(NOT_SIGNED.to_owned())
+                }
+            }
+            Err(why) => {
+                self.unread.insert(name.to_owned(), why.clone());
+                Err(why)
+            }
+        }
+    }
+
+    /// Opens a file and reads it to its end, whatever it is.
+    async fn measure(&self, name: &str) -> Result<(File, Measured), String> {
         let path = format!("{}{name}", self.place.path);
-        let bytes = files::document(self.folder, &path, self.progress).await?;
-        let measured = files::measured(&bytes);
-        self.measured.insert(name.to_owned(), measured);
-        if measured != subject {
-            return Err("its bytes are not the signed ones".to_owned());
-        }
-        Ok(bytes)
+        let mut file = self.folder.open(&path).await.map_err(|e| e.reason)?;
+        let measured = files::measure(&mut file, self.progress)?;
+        Ok((file, measured))
+    }
+
+    /// Opens a file whose bytes are those of the newest manifest's subject.
+    ///
+    /// # Errors
+    /// In words; a failure is told by [`Self::files`] then.
+    pub(crate) async fn open(&mut self, name: &str) -> Result<File, String> {
+        let (subject, _) = self.expected(name)?;
+        let (file, measured) = match self.measure(name).await {
+            Ok((file, measured)) => (Ok(file), Ok(measured)),
+            Err(why) => (Err(why.clone()), Err(why)),
+        };
+        self.found(name, subject, measured)?;
+        file
+    }
+
+    /// Reads a document, and believes it only if its bytes are those of the newest manifest's subject.
+    ///
+    /// # Errors
+    /// In words; a failure is told by [`Self::files`] then.
+    pub(crate) async fn document(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let (subject, listed) = self.expected(name)?;
+        let path = format!("{}{name}", self.place.path);
+        let bytes = files::document(self.folder, &path, listed, self.progress).await;
+        let measured = match &bytes {
+            Ok(bytes) => Ok(files::measured(bytes)),
+            Err(why) => Err(why.clone()),
+        };
+        self.found(name, subject, measured)?;
+        bytes
     }
 
     async fn stored<T: DeserializeOwned>(&mut self, check: Check, name: &str) -> Option<Stored<T>> {
@@ -168,11 +226,8 @@ impl Run<'_> {
         let mut records = Records::default();
         if run_id.is_missing() {
             // Nobody ran the month: there is no plan, and there are no attempts.
-        } else if newest.subjects.contains_key("plan.json") {
-            records.plan = self.stored(Check::Plan, "plan.json").await;
         } else {
-            self.ledger
-                .fail(Check::Plan, &newest.file, "no subject is the plan");
+            records.plan = self.stored(Check::Plan, "plan.json").await;
         }
         for name in newest.subjects.keys() {
             let Some(Object::Attempt(_, path)) = Layout::new("").parse(&format!("{run_id}/{name}"))
@@ -216,6 +271,10 @@ impl Run<'_> {
             if predicate.run_id.is_missing() {
                 derived::check_missing(predicate, &revision.file, &mut self.ledger);
                 continue;
+            }
+            if !revision.subjects.contains_key("plan.json") {
+                self.ledger
+                    .fail(Check::Plan, &revision.file, "no subject is the plan");
             }
             match facts(revision, records) {
                 Ok(facts) => derived::check(
@@ -293,24 +352,32 @@ impl Run<'_> {
     }
 
     /// Measures what was not read yet, and compares all files with the subjects of every revision.
+    ///
+    /// What no manifest names, or names with another size than it is listed with, is told without being read.
     async fn files(&mut self, manifests: &Manifests) {
-        let mut unreadable = BTreeMap::new();
-        for name in self.place.files.keys() {
-            if manifests::revision(name).is_some() || self.measured.contains_key(name) {
+        for (name, listed) in &self.place.files {
+            if manifests::revision(name).is_some()
+                || self.measured.contains_key(name)
+                || self.unread.contains_key(name)
+            {
                 continue;
             }
-            let measured = match self.open(name).await {
-                Ok(mut file) => files::measure(&mut file, self.progress),
-                Err(why) => Err(why),
-            };
-            match measured {
-                Ok(measured) => drop(self.measured.insert(name.clone(), measured)),
-                Err(why) => drop(unreadable.insert(name.clone(), why)),
+            let mut subjects = manifests
+                .believed
+                .iter()
+                .filter_map(|r| r.subjects.get(name));
+            if !subjects.any(|subject| subject.size == *listed) {
+                self.progress.advance(*listed);
+                continue;
+            }
+            match self.measure(name).await {
+                Ok((_, measured)) => drop(self.measured.insert(name.clone(), measured)),
+                Err(why) => drop(self.unread.insert(name.clone(), why)),
             }
         }
         for revision in &manifests.believed {
             for (name, subject) in &revision.subjects {
-                self.compare(revision, name, *subject, &unreadable);
+                self.compare(revision, name, *subject);
             }
         }
         let Some(newest) = manifests.newest_believed() else {
@@ -332,31 +399,32 @@ impl Run<'_> {
         }
     }
 
-    fn compare(
-        &mut self,
-        revision: &Revision,
-        name: &str,
-        subject: Measured,
-        unreadable: &BTreeMap<String, String>,
-    ) {
+    fn compare(&mut self, revision: &Revision, name: &str, subject: Measured) {
         let ledger = &mut self.ledger;
-        if let Some(why) = unreadable.get(name) {
-            ledger.fail(Check::FileDigest, name, format!("it cannot be read: {why}"));
-            return;
-        }
-        let Some(found) = self.measured.get(name) else {
-            ledger.fail(
-                Check::FilesMissing,
-                name,
-                format!("{} names it", revision.file),
-            );
+        let whose = &revision.file;
+        let Some(listed) = self.place.files.get(name) else {
+            ledger.fail(Check::FilesMissing, name, format!("{whose} names it"));
             return;
         };
         ledger.holds(Check::FilesMissing);
-        let whose = &revision.file;
-        ledger.check(Check::FileSize, name, found.size == subject.size, || {
-            format!("{whose} says {} bytes, it has {}", subject.size, found.size)
+        if let Some(why) = self.unread.get(name) {
+            ledger.fail(Check::FileDigest, name, format!("it cannot be read: {why}"));
+            return;
+        }
+        let found = self.measured.get(name);
+        let size = found.map_or(*listed, |found| found.size);
+        ledger.check(Check::FileSize, name, size == subject.size, || {
+            format!("{whose} says {} bytes, it has {size}", subject.size)
         });
+        let Some(found) = found else {
+            // Nothing is left unread whose size is the signed one, and another size has another digest.
+            ledger.fail(
+                Check::FileDigest,
+                name,
+                format!("{whose} says {}, of another size", subject.sha256),
+            );
+            return;
+        };
         ledger.check(
             Check::FileDigest,
             name,

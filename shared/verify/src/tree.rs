@@ -20,6 +20,13 @@ pub(crate) struct RunFolder {
     pub(crate) files: BTreeMap<String, u64>,
 }
 
+impl RunFolder {
+    /// Whether it was taken for a run by its place, which then names none: nothing would hold the manifest to the place.
+    pub(crate) fn is_misnamed(&self) -> bool {
+        !self.path.is_empty() && self.named.is_none()
+    }
+}
+
 /// What is verified.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -138,6 +145,22 @@ mod tests {
             assert_eq!(tree.runs[0].files.len(), 2);
             assert!(tree.strays.is_empty());
         }
+    }
+
+    #[test]
+    fn a_place_that_nearly_names_a_run_is_seen() {
+        for (path, misnamed) in [
+            ("C-PG-1/2024-06-01/r1/", false),
+            ("C-PG-1/2024-06-01/r0/", false),
+            ("c-pg-1/2024-06-01/r1/", true),
+            ("C-PG-1/2024-06-01/r01/", true),
+        ] {
+            let tree = split("/tmp/all", &listing(&[&format!("{path}plan.json")]));
+            assert_eq!(tree.runs[0].path, path);
+            assert_eq!(tree.runs[0].is_misnamed(), misnamed, "{path}");
+        }
+        let whole = split("/tmp/may", &listing(&["plan.json"]));
+        assert!(!whole.runs[0].is_misnamed());
     }
 
     #[test]

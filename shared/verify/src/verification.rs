@@ -9,7 +9,7 @@ use crate::{
     check::{Check, Group},
     folder::{Folder, Listing},
     key::PublicKey,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     outcome::{ChainReport, Verification},
     progress::Progress,
     run::{self, Published},
@@ -55,6 +55,13 @@ pub async fn verify(
     for stray in &tree.strays {
         ledger.fail(Check::Folder, &stray.path, "it belongs to no run");
     }
+    for run in tree.runs.iter().filter(|run| run.is_misnamed()) {
+        ledger.fail(
+            Check::Folder,
+            &run.path,
+            "it lies where a run does, but its place names none: <control>/<cutoff>/r<n>, each in its one spelling",
+        );
+    }
     ledger.check(
         Check::Folder,
         folder.place(),
@@ -81,7 +88,7 @@ pub async fn verify(
     let folder_holds = ledger.is_clean();
     Verification {
         schema: "soxauto.verification/1",
-        place: folder.place().to_owned(),
+        place: ledger::clean(folder.place()),
         holds: folder_holds
             && !runs.is_empty()
             && !chains.is_empty()

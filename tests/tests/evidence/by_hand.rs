@@ -30,6 +30,7 @@ fn run(recipe: &str, folder: &Path, key: &Path) -> Output {
         .current_dir(folder)
         .env("KEY", key)
         .env("MANIFEST", "manifest-1.dsse.json")
+        .env("RUN", LAST)
         .output()
         .unwrap()
 }
@@ -70,6 +71,21 @@ pub(crate) fn the_documents_recipe_agrees(control: &Control) {
     });
     bad("a file less", &|folder| {
         fs::remove_file(folder.join("CR_05/attempt-1/log.jsonl")).unwrap();
+    });
+    bad("a manifest where none belongs", &|folder| {
+        fs::copy(
+            folder.join("manifest-1.dsse.json"),
+            folder.join("CR_05/manifest-1.dsse.json"),
+        )
+        .unwrap();
+    });
+    bad("a review that is none", &|folder| {
+        fs::write(folder.join("review-final.dsse.json"), "x").unwrap();
+    });
+    bad("the evidence of another run", &|folder| {
+        let other = folder.parent().unwrap().join("r1");
+        fs::remove_dir_all(folder).unwrap();
+        fs::rename(other, folder).unwrap();
     });
     bad("a payload", &|folder| {
         forge::edit_payload(&folder.join("manifest-1.dsse.json"), |p| {

@@ -53,6 +53,9 @@ pub(crate) fn liars_in_the_manifest() -> Vec<Case> {
         lie("the digest of a query", &["query"], |p| {
             p["predicate"]["ipes"][0]["query_sha256"] = "0".repeat(64).into();
         }),
+        lie("the program that extracted", &["manifest_fields"], |p| {
+            p["predicate"]["ipes"][0]["extracted_by"]["version"] = "9.9.9".into();
+        }),
         lie("who started it", &["plan"], |p| {
             p["predicate"]["trigger"]["id"] = "somebody".into();
         }),

@@ -54,7 +54,7 @@ fn walk(
         let Some(name) = name.to_str().filter(|name| is_plain(name)) else {
             listing
                 .problems
-                .push((shown, "its name is not plain UTF-8 text".to_owned()));
+                .push((shown, "its name is not plain text".to_owned()));
             continue;
         };
         let path = format!("{prefix}{name}");
@@ -135,11 +135,12 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), folder.path().join("c")).unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        fs::write(folder.path().join("moves\u{1b}[2J"), "1").unwrap();
         let disk = DiskFolder::new(folder.path()).unwrap();
         let listing = disk.list().await.unwrap();
         assert_eq!(listing.entries.len(), 1);
         let problems: Vec<&str> = listing.problems.iter().map(|(p, _)| p.as_str()).collect();
-        assert_eq!(problems, ["b", "c", "loop", "socket"]);
+        assert_eq!(problems, ["b", "c", "loop", "moves\u{1b}[2J", "socket"]);
         for path in [
             "b",
             "c/secret",

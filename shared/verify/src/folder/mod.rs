@@ -8,6 +8,8 @@ use std::fs::File;
 
 use async_trait::async_trait;
 
+use crate::ledger;
+
 pub use disk::DiskFolder;
 pub use lake::LakeFolder;
 
@@ -67,10 +69,11 @@ pub trait Folder: Send + Sync {
     async fn open(&self, path: &str) -> Result<File, FolderError>;
 }
 
-/// Whether the path leads to a place below the folder by plain names only.
-fn is_plain(path: &str) -> bool {
+/// Whether the path leads to a place below the folder by plain names only, which can be shown as they are.
+pub(crate) fn is_plain(path: &str) -> bool {
     !path.is_empty()
-        && !path.contains(['\\', '\0'])
+        && !path.contains('\\')
+        && !path.contains(ledger::is_unseen)
         && path
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")
