@@ -28,9 +28,10 @@ pub(crate) struct VerifyArgs {
     /// SHA-256 of a manifest that is trusted: the chain may end there. May be given several times.
     #[arg(long, value_name = "SHA256")]
     trusted_manifest: Vec<Sha256>,
-    /// SHA-256 of the newest manifest, known from elsewhere: an old one that poses as the newest is found.
+    /// SHA-256 of the newest manifest, known from elsewhere: an old one that poses as the newest is found. May be given
+    /// several times: each control needs its own.
     #[arg(long, value_name = "SHA256")]
-    head: Option<Sha256>,
+    head: Vec<Sha256>,
     /// Compute the content digest again, too.
     #[arg(long)]
     deep: bool,
@@ -91,7 +92,7 @@ async fn execute(args: &VerifyArgs) -> Result<u8, String> {
         keys,
         review_keys,
         trusted: args.trusted_manifest.clone(),
-        head: args.head,
+        heads: args.head.clone(),
         deep: args.deep,
         require_review: args.require_review,
     };

@@ -22,8 +22,8 @@ pub(crate) struct Link {
 pub(crate) struct Known {
     /// Digests at which the chain may end.
     pub(crate) trusted: Vec<Sha256>,
-    /// The newest manifest.
-    pub(crate) head: Option<Sha256>,
+    /// The newest manifest, if heads were given: then there must be one, and all must be the same.
+    pub(crate) heads: Option<Vec<Sha256>>,
 }
 
 /// Checks the chain of one control; returns the newest manifest, if there is one that can be called so.
@@ -115,12 +115,19 @@ fn predecessor(
 fn head(heads: &[&Link], known: &Known, ledger: &mut Ledger) {
     let newest: BTreeSet<Sha256> = heads.iter().map(|l| l.link.sha256).collect();
     let file = heads.first().map_or("", |l| l.file.as_str());
-    match known.head {
-        Some(head) => {
-            ledger.check(Check::ChainHead, file, newest.len() == 1 && newest.contains(&head), || {
-                let found: Vec<String> = newest.iter().map(ToString::to_string).collect();
-                format!("the newest manifest should be {head}, here it is {}", found.join(" and "))
-            });
+    match known.heads.as_deref() {
+        Some([]) => ledger.fail(
+            Check::ChainHead,
+            file,
+            "heads were given with --head, but none for this control: give one for each",
+        ),
+        Some(heads) => {
+            for head in heads {
+                ledger.check(Check::ChainHead, file, newest.len() == 1 && newest.contains(head), || {
+                    let found: Vec<String> = newest.iter().map(ToString::to_string).collect();
+                    format!("the newest manifest should be {head}, here it is {}", found.join(" and "))
+                });
+            }
         }
         None => ledger.skip(
             Check::ChainHead,
@@ -155,7 +162,8 @@ mod tests {
     fn failed(links: &[Link], trusted: &[Sha256], head: Option<Sha256>) -> Vec<&'static str> {
         let mut ledger = Ledger::default();
         let trusted = trusted.to_vec();
-        check(links, &Known { trusted, head }, &mut ledger);
+        let heads = head.map(|head| vec![head]);
+        check(links, &Known { trusted, heads }, &mut ledger);
         let report = ledger.report(&[Group::Chain]);
         let failed = report.iter().filter(|r| r.status == Status::Failed);
         failed.map(|r| r.check.as_str()).collect()

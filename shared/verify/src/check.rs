@@ -58,7 +58,7 @@ checks! {
     Folder = "folder", Folder, "The folder can be read; it holds runs and nothing else: no links, no strange names, no stray files.";
     Chain = "chain", Chain, "Every manifest names the one before it, back to the control's first or to a trusted digest; none is missing.";
     ChainFork = "chain_fork", Chain, "No two manifests follow the same one, and only one is the first.";
-    ChainHead = "chain_head", Chain, "The newest manifest is the one given with `--head`.";
+    ChainHead = "chain_head", Chain, "The newest manifest of each control is one given with `--head`.";
     Envelope = "envelope", Manifests, "Each manifest is a DSSE envelope with a payload of the right type.";
     Signature = "signature", Manifests, "A signature of each envelope holds under a given key.";
     Statement = "statement", Manifests, "Each payload is an in-toto Statement v1 with this product's predicate, about this run and this revision.";

@@ -102,6 +102,13 @@ async fn one(
                     manifest.sha256,
                 )
                 .map_err(|fault| fault.to_string())?;
+                let closed = manifest.statement.predicate.finished_at;
+                let reviewed = statement.predicate.reviewed_at;
+                if reviewed < closed {
+                    return Err(format!(
+                        "it is of {reviewed}, before its manifest of {closed}"
+                    ));
+                }
                 return Ok(statement.predicate);
             }
             Err(e) => why = e.to_string(),

@@ -25,8 +25,8 @@ pub struct Request {
     pub review_keys: Vec<PublicKey>,
     /// Digests of manifests at which the chain may end.
     pub trusted: Vec<Sha256>,
-    /// Digest of the newest manifest, if it is known from elsewhere.
-    pub head: Option<Sha256>,
+    /// Digests of the newest manifests, if they are known from elsewhere: when one is given, each control needs its own.
+    pub heads: Vec<Sha256>,
     /// Whether to compute the content digest again.
     pub deep: bool,
     /// Whether an approval by a reviewer must be there.
@@ -82,8 +82,11 @@ pub async fn verify(
     }
     let all: Vec<Link> = links.values().flatten().cloned().collect();
     let chains: Vec<ChainReport> = links
-        .into_iter()
-        .map(|(control, links)| chain_of(control, &links, &elsewhere(request, &links, &all)))
+        .iter()
+        .map(|(control, chain)| {
+            let known = elsewhere(request, chain, &all, &links);
+            chain_of(control.clone(), chain, &known)
+        })
         .collect();
     let folder_holds = ledger.is_clean();
     Verification {
@@ -103,17 +106,29 @@ pub async fn verify(
 }
 
 /// What is known from elsewhere of one control's chain. A digest that belongs to another control's is not asked of this
-/// one; one that belongs to none is asked of all.
-fn elsewhere(request: &Request, links: &[Link], all: &[Link]) -> Known {
+/// one; a trusted one that belongs to none is asked of all. A head that belongs to none is asked of the controls that have
+/// none of their own, and of all if there is no such control: it is never passed over.
+fn elsewhere(
+    request: &Request,
+    links: &[Link],
+    all: &[Link],
+    chains: &BTreeMap<ControlId, Vec<Link>>,
+) -> Known {
     let of = |links: &[Link], digest: &Sha256| {
         links.iter().any(|l| {
             l.link.sha256 == *digest || l.previous.as_ref().is_some_and(|p| p.sha256 == *digest)
         })
     };
     let asked = |digest: &Sha256| of(links, digest) || !of(all, digest);
+    let own = |links: &[Link]| request.heads.iter().any(|head| of(links, head));
+    let everybody_has_one = chains.values().all(|links| own(links));
+    let foreign = !own(links) || everybody_has_one;
+    let heads = request.heads.iter().copied();
+    let heads = heads.filter(|head| of(links, head) || (foreign && !of(all, head)));
+    let heads: Vec<Sha256> = heads.collect();
     Known {
         trusted: request.trusted.iter().copied().filter(asked).collect(),
-        head: request.head.filter(asked),
+        heads: (!request.heads.is_empty()).then_some(heads),
     }
 }
 

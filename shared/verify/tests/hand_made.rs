@@ -9,15 +9,16 @@ use std::{
 use async_trait::async_trait;
 use soxauto_cloud::signer::{LocalSigner, Signer as _};
 use soxauto_domain::{
-    RunState, Sha256,
+    RunId, RunState, Sha256,
     manifest::Predicate,
     plan::{PlannedControl, Software, Stage},
+    review::{Decision, Review},
 };
 use soxauto_evidence::{
     Unsigned,
     statement::{self, Closing},
 };
-use soxauto_verify::{DiskFolder, Folder, FolderError, Listing, PublicKey, Request, verify};
+use soxauto_verify::{Check, DiskFolder, Folder, FolderError, Listing, PublicKey, Request, verify};
 
 const MONTH: &str = "C-PG-1/2024-05-01";
 
@@ -77,6 +78,11 @@ impl Made {
 
     fn disk(&self) -> DiskFolder {
         DiskFolder::new(self.root.path()).unwrap()
+    }
+
+    fn head(&self) -> Sha256 {
+        let file = self.root.path().join(MONTH).join("r0/manifest-1.dsse.json");
+        Sha256::of(fs::read(file).unwrap())
     }
 
     async fn failed(&self, folder: &dyn Folder) -> Vec<&'static str> {
@@ -147,6 +153,77 @@ async fn a_month_that_nobody_ran_says_nothing_else() {
     let made = Made::new("r0", missing(), &[report()]).await;
     fs::write(made.root.path().join(MONTH).join("r0/plan.json"), "{}").unwrap();
     assert_eq!(made.failed(&made.disk()).await, ["files_extra"]);
+}
+
+#[tokio::test]
+async fn each_control_needs_a_head_of_its_own() {
+    let mut made = Made::new("r0", missing(), &[report()]).await;
+    let mut predicate = missing();
+    predicate.run_id = RunId::parse_chained("C-PG-2/2024-05-01/r0").unwrap();
+    predicate.control.id = "C-PG-2".parse().unwrap();
+    let other = Made::new("r0", predicate, &[report()]).await;
+    let place = made.root.path().join("C-PG-2/2024-05-01");
+    fs::create_dir_all(&place).unwrap();
+    fs::rename(other.root.path().join(MONTH).join("r0"), place.join("r0")).unwrap();
+    let one = made.head();
+    let two = Sha256::of(fs::read(place.join("r0/manifest-1.dsse.json")).unwrap());
+    for (heads, failed) in [
+        (vec![], 0),
+        (vec![one, two], 0),
+        (vec![one], 1),
+        (vec![one, Sha256::of("kept back")], 1),
+        (vec![one, two, Sha256::of("kept back")], 2),
+    ] {
+        made.request.heads = heads;
+        let found = verify(&made.disk(), &made.request, &()).await;
+        let wrong = found.chains.iter().filter(|c| !c.holds).count();
+        assert_eq!(wrong, failed);
+        assert!(found.runs.iter().all(|run| run.holds));
+    }
+}
+
+#[tokio::test]
+async fn a_review_is_not_older_than_its_manifest() {
+    let mut made = Made::new("r0", missing(), &[report()]).await;
+    let folder = made.root.path().join(MONTH).join("r0");
+    let manifest = fs::read(folder.join("manifest-1.dsse.json")).unwrap();
+    let signer = LocalSigner::new([8; 32]);
+    let key = PublicKey::from_pem(&signer.public_key_pem().await.unwrap()).unwrap();
+    for (reviewed_at, holds) in [
+        ("2024-05-02T07:59:59Z", false),
+        ("2024-05-02T08:00:00Z", true),
+    ] {
+        let review = Review {
+            run_id: missing().run_id,
+            revision: 1,
+            number: 1,
+            decision: Decision::Approve,
+            comment: "read".into(),
+            reviewer: "arn:aws:sts::1:assumed-role/reviewers/a.diop".into(),
+            preparers: vec![],
+            reviewed_at: reviewed_at.parse().unwrap(),
+            software: missing().software,
+        };
+        let statement = soxauto_evidence::review::build(review, &missing(), &manifest).unwrap();
+        let unsigned = Unsigned::new(&statement).unwrap();
+        let signature = signer.sign_digest(*unsigned.digest().as_bytes()).await;
+        let envelope = unsigned
+            .signed(signer.key_id(), &signature.unwrap())
+            .unwrap();
+        fs::write(folder.join("review-1-1.dsse.json"), envelope).unwrap();
+        made.request.review_keys = vec![key.clone()];
+        let expected: &[&str] = if holds { &[] } else { &["review"] };
+        assert_eq!(made.failed(&made.disk()).await, expected, "{reviewed_at}");
+    }
+    // Without the key, what is there is named.
+    made.request.review_keys.clear();
+    let found = verify(&made.disk(), &made.request, &()).await;
+    let review = found.all_checks().find(|c| c.check == Check::Review);
+    assert!(
+        review.unwrap().not_performed[0]
+            .reason
+            .contains("review-1-1.dsse.json")
+    );
 }
 
 /// A folder whose file can be read only when it is tried again.

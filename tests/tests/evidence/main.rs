@@ -34,7 +34,7 @@ async fn evidence_holds_and_tampering_is_named() {
 async fn everything_holds(control: &Control) {
     let disk = DiskFolder::new(&control.evidence).unwrap();
     let whole = Request {
-        head: Some(control.head),
+        heads: vec![control.head],
         deep: true,
         ..control.request()
     };

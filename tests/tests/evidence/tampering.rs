@@ -61,7 +61,7 @@ pub(crate) async fn each_kind_is_named(control: &Control) {
         let copy = forge::copy(&control.evidence);
         (case.forge)(copy.path(), &control.signer);
         let request = Request {
-            head: case.head.then_some(control.head),
+            heads: case.head.then_some(control.head).into_iter().collect(),
             deep: case.deep,
             ..control.request()
         };
