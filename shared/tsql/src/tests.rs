@@ -640,3 +640,19 @@ fn the_catalog_has_no_problems() {
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
+
+#[test]
+fn a_comment_ends_where_every_reader_sees_its_end() {
+    let feeds = MAIN.replace('\n', " -- note\r\n");
+    assert_eq!(of(&feeds, COUNT, WITNESS), []);
+    for end in ["\r", "\u{85}", "\u{2028}", "\u{2029}"] {
+        let hidden = MAIN.replace("\nWHERE", &format!(" -- note{end}AND 1=0\nWHERE"));
+        let problems = of(&hidden, COUNT, WITNESS);
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.line == 2 && p.reason.contains("a line end")),
+            "{end:?}: {problems:?}"
+        );
+    }
+}
