@@ -12,8 +12,8 @@ STAR_RESOURCES = {
     ("WorkerRole", "Traces"): "X-Ray has no resources to name",
     ("FinalizerRole", "Traces"): "X-Ray has no resources to name",
     ("CheckRole", "Traces"): "X-Ray has no resources to name",
-    ("WorkerVpcPolicy", "SeeNetworkInterfaces"): "EC2's Describe actions have no resources to name",
-    ("FinalizerWarehousePolicy", "FollowOwnStatements"): "statements have no ARN; the condition names their owner",
+    ("WorkerRole", "SeeNetworkInterfaces"): "EC2's Describe actions have no resources to name",
+    ("FinalizerRole", "FollowOwnStatements"): "statements have no ARN; the condition names their owner",
     # In a key's policy, `*` is the key itself.
     ("EncryptionKey", "TheAccountAdministersTheKey"): "the key itself",
     ("EncryptionKey", "NotificationsAndAlarmsReachEncryptedQueuesAndTopics"): "the key itself",

@@ -67,10 +67,12 @@ def without_statement(resource: str, sid: str) -> Callable[[Resources], None]:
 
     def change(resources: Resources) -> None:
         properties = resources[resource]["Properties"]
-        document = properties.get("PolicyDocument") or properties["Policies"][0]["PolicyDocument"]
-        before = len(document["Statement"])
-        document["Statement"] = [s for s in document["Statement"] if s.get("Sid") != sid]
-        assert len(document["Statement"]) == before - 1, (resource, sid)
+        policies = [p.get("Fn::If", [None, p])[1] for p in properties.get("Policies", [properties])]
+        documents = [p["PolicyDocument"] for p in policies]
+        before = sum(len(document["Statement"]) for document in documents)
+        for document in documents:
+            document["Statement"] = [s for s in document["Statement"] if s.get("Sid") != sid]
+        assert sum(len(document["Statement"]) for document in documents) == before - 1, (resource, sid)
 
     return change
 
@@ -165,6 +167,11 @@ BREAKAGES = [
     Breakage("evidence without versions", LOCKED, put("EvidenceBucket.VersioningConfiguration.Status", "Suspended")),
     Breakage("evidence that expires", LOCKED, put("EvidenceBucket.LifecycleConfiguration.Rules.0.ExpirationInDays", 30)),
     Breakage("unfinished uploads for ever", LOCKED, put("EvidenceBucket.LifecycleConfiguration.Rules", [])),
+    Breakage("evidence that a delete marker hides", "test_evidence_is_not_hidden_and_not_replaced", without_statement("EvidenceBucketPolicy", "NobodyDeletes")),
+    Breakage("versions that may be deleted", "test_evidence_is_not_hidden_and_not_replaced", put("EvidenceBucketPolicy.PolicyDocument.Statement.1.Action", "s3:DeleteObject")),
+    Breakage("evidence that some may delete", "test_evidence_is_not_hidden_and_not_replaced", put("EvidenceBucketPolicy.PolicyDocument.Statement.1.Condition", {"Bool": {"aws:MultiFactorAuthPresent": "false"}})),
+    Breakage("evidence that is written over", "test_evidence_is_not_hidden_and_not_replaced", without_statement("EvidenceBucketPolicy", "NobodyOverwrites")),
+    Breakage("uploads in parts that are refused", "test_evidence_is_not_hidden_and_not_replaced", drop("EvidenceBucketPolicy.PolicyDocument.Statement.2.Condition.Bool")),
     # Logs and traces.
     Breakage("logs for ever", FUNCTIONS, drop("CheckLogs.RetentionInDays")),
     Breakage("prod's logs for a day", FUNCTIONS, put("DispatcherLogs.RetentionInDays", 1)),
@@ -191,6 +198,8 @@ BREAKAGES = [
     Breakage("a function without a dry run", VERSIONS, put("WorkerFunction.DeploymentPreference.Hooks", {"PreTraffic": {"Ref": "DispatcherCheck"}})),
     Breakage("a function without versions", VERSIONS, drop("FinalizerFunction.AutoPublishAlias")),
     Breakage("settings that do not reach live", VERSIONS, put("DispatcherFunction.AutoPublishAliasAllProperties", False)),
+    Breakage("rights that come after the role", "test_a_role_has_its_rights_from_the_start", add("Extra", {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": {"Ref": "WorkerRole"}}})),
+    Breakage("a reviewers' key with grants", "test_the_reviewers_key_cannot_be_lent", put("ReviewSigningKey.KeyPolicy.Statement.0.Action.0", "kms:Create*")),
     # The rest.
     Breakage("a name that two stacks would share", "test_names_carry_the_stack", put("JobsQueue.QueueName", "jobs")),
     Breakage("a region in the template", "test_no_region_or_account_is_written_down", put("CopyRole.Description", "for eu-west-1")),
@@ -208,7 +217,7 @@ ROLES = [
     Breakage("a role that is not looked at", "test_every_role_is_checked_here", add("SpareRole", {"Type": "AWS::IAM::Role", "Properties": {}})),
     Breakage("a check that may call everything", "test_a_check_may_do_what_its_code_does", put("CheckRole.Policies.0.PolicyDocument.Statement.2.Resource", ["arn:aws:lambda:eu-west-1:111122223333:function:*"])),
     Breakage("a schedule that may call everything", "test_the_scheduler_may_invoke_what_is_scheduled", put("SchedulerRole.Policies.0.PolicyDocument.Statement.0.Resource", ["arn:aws:lambda:eu-west-1:111122223333:function:*"])),
-    Breakage("a worker whose code may make network interfaces", "test_the_workers_code_cannot_use_the_rights_to_network_interfaces", without_statement("WorkerVpcPolicy", "NotFromTheFunctionsCode")),
+    Breakage("a worker whose code may make network interfaces", "test_the_workers_code_cannot_use_the_rights_to_network_interfaces", without_statement("WorkerRole", "NotFromTheFunctionsCode")),
 ]
 
 # Changes: what a deployment must not replace, and what must outlive the stack.
@@ -217,6 +226,13 @@ CHANGES = [
     Breakage("a queue that is named by its control", "test_a_changed_parameter_replaces_nothing", put("JobsQueue.QueueName", {"Fn::Sub": "${AWS::StackName}-jobs-${Control}"})),
     Breakage("evidence that goes with the stack", "test_what_holds_evidence_outlives_the_stack", lambda resources: resources["EvidenceBucket"].pop("DeletionPolicy")),
     Breakage("a signing key that goes with its replacement", "test_what_holds_evidence_outlives_the_stack", lambda resources: resources["SigningKey"].pop("UpdateReplacePolicy")),
+    Breakage("a failed creation that is in the way of the next", "test_what_holds_evidence_outlives_the_stack", lambda resources: resources["SourceSecret"].update(DeletionPolicy="Retain")),
+    Breakage("evidence that may be deleted once the stack is gone", "test_the_evidence_buckets_policy_outlives_the_stack_too", lambda resources: resources["EvidenceBucketPolicy"].pop("DeletionPolicy")),
+]
+
+# Deployments: what reaches `live`.
+DEPLOYMENTS = [
+    Breakage("a release of which Lambda makes no version", "test_a_changed_setting_reaches_live", put("WorkerFunction.Description", "The worker.")),
     Breakage("a setting that does not reach live", "test_a_changed_setting_reaches_live", put("WorkerFunction.VersionDescription", "the worker")),
 ]
 
@@ -246,8 +262,8 @@ class MutationTest(unittest.TestCase):
         all_breakages = (
             (test_rules.RulesTest, BREAKAGES),
             (test_roles.RolesTest, ROLES),
-            (test_changes.ChangesTest, CHANGES[:4]),
-            (test_changes.DeploymentsTest, CHANGES[4:]),
+            (test_changes.ChangesTest, CHANGES),
+            (test_changes.DeploymentsTest, DEPLOYMENTS),
         )
         for case, breakages in all_breakages:
             for breakage in breakages:

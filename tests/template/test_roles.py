@@ -20,13 +20,8 @@ DATABASE = "arn:aws:redshift:eu-west-1:111122223333:dbname:finance/soxauto"
 
 
 def statements(template: Template, role: str) -> list[dict]:
-    """The statements of a role's own policies and of those attached to it."""
+    """The statements of a role's policies."""
     policies = [p["PolicyDocument"] for p in template.resources[role]["Properties"].get("Policies", [])]
-    policies += [
-        p["PolicyDocument"]
-        for p in template.of_type("AWS::IAM::RolePolicy").values()
-        if p["RoleName"] == f"{{{role}}}"
-    ]
     return [statement for policy in policies for statement in policy["Statement"]]
 
 

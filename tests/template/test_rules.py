@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unittest
+from fnmatch import fnmatchcase
 
 from resolve import ROOT, VARIANTS, Template, as_list
 
@@ -37,7 +38,7 @@ def denies_without_tls(policies: dict[str, dict], field: str, resource: str) -> 
             if (
                 statement["Effect"] == "Deny"
                 and statement["Principal"] == "*"
-                and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+                and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
                 and re.fullmatch(r"(s3|sqs):\*|sns:Publish", statement["Action"])
                 and any(f"{{{resource}" in r for r in as_list(statement["Resource"]))
             ):
@@ -79,6 +80,28 @@ class RulesTest(unittest.TestCase):
             self.assertFalse(any("Expiration" in key for rule in lifecycle for key in rule), "evidence never expires")
         declared = Template().raw["Parameters"]["EvidenceRetentionYears"]
         self.assertGreaterEqual(min(declared["MinValue"], declared["Default"]), 7)
+
+    def test_evidence_is_not_hidden_and_not_replaced(self) -> None:
+        """Object Lock stops neither a delete marker nor a newer version; the bucket's policy stops both, for everybody."""
+        for template, name, bucket in every("AWS::S3::Bucket"):
+            if "evidence" not in bucket["BucketName"]:
+                continue
+            objects = f"arn:aws:s3:::{{{name}}}/*"
+            policies = [p for p in template.of_type("AWS::S3::BucketPolicy").values() if p["Bucket"] == f"{{{name}}}"]
+            denied = {
+                action: statement.get("Condition")
+                for policy in policies
+                for statement in policy["PolicyDocument"]["Statement"]
+                if (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+                and objects in as_list(statement["Resource"])
+                for action in as_list(statement["Action"])
+            }
+            for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+                self.assertIn(action, denied)
+                self.assertIsNone(denied[action], "whoever deletes, and however")
+            # A part of a multipart upload cannot carry If-None-Match and creates no object.
+            creation = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+            self.assertEqual(denied.get("s3:PutObject"), creation)
 
     def test_queues_are_encrypted_and_tls_only(self) -> None:
         for template, name, queue in every("AWS::SQS::Queue"):
@@ -156,6 +179,19 @@ class RulesTest(unittest.TestCase):
             with self.subTest(key=name):
                 self.assertTrue(key.get("EnableKeyRotation") or key.get("KeyUsage") == "SIGN_VERIFY")
                 self.assertEqual(key["PendingWindowInDays"], 30)
+
+    def test_the_reviewers_key_cannot_be_lent(self) -> None:
+        """A grant would give signing to somebody whom the key's policy does not name."""
+        for template, name, key in every("AWS::KMS::Key"):
+            if name != "ReviewSigningKey":
+                continue
+            for statement in key["KeyPolicy"]["Statement"]:
+                for action in as_list(statement["Action"]):
+                    self.assertFalse(fnmatchcase("kms:CreateGrant", action), action)
+
+    def test_a_role_has_its_rights_from_the_start(self) -> None:
+        """A policy that is a resource of its own comes some time after the role, and nothing makes a function wait for it."""
+        self.assertEqual([name for _, name, _ in every("AWS::IAM::RolePolicy", "AWS::IAM::Policy")], [])
 
     def test_secret_and_topic_are_encrypted(self) -> None:
         for _, name, secret in every("AWS::SecretsManager::Secret"):
