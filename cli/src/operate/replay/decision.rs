@@ -39,7 +39,7 @@ pub(super) enum Refusal {
     Queued(u64),
     /// Somebody else holds dead letters at this moment.
     #[error(
-        "{0} dead letter(s) are held by somebody else for a moment; try again in half a minute"
+        "{0} dead letter(s) are held by somebody else for a moment; try again in half a minute, or insist with --rebuild"
     )]
     Held(u64),
     /// The message is not about the plan that is stored.
@@ -47,6 +47,13 @@ pub(super) enum Refusal {
         "PLAN_DIGEST_MISMATCH: its dead letter names another plan than the run's. It stays where it is (docs/SECURITY.md)"
     )]
     OtherPlan,
+}
+
+impl Refusal {
+    /// Whether the IPE's message is on its way anyway: of a whole run, that is no failure.
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self, Self::Working(_) | Self::Queued(_))
+    }
 }
 
 /// What is known besides the IPE itself.

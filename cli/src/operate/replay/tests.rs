@@ -265,6 +265,7 @@ async fn what_is_in_flight_is_refused() {
     assert_eq!(outcomes(&done), [("IPE_07".to_owned(), Outcome::Refused)]);
     assert!(done.ipes[0].detail.contains("in flight"), "{done:?}");
     assert_eq!(done.exit_code(false), exit::FAILURE);
+    assert_eq!(done.exit_code(true), exit::SUCCESS);
     // A worker at it, although there is a dead letter.
     world.all_die(false).await;
     let leases = Leases::new(Arc::new(world.state.clone()), Arc::new(world.clock.clone()));
@@ -304,6 +305,18 @@ async fn a_dead_letter_with_another_plan_stays_where_it_is() {
     );
     assert_eq!(world.jobs().await, []);
     assert_eq!(world.dead_letters().await, 2);
+    let all = world.replay(Wish::default()).await.unwrap();
+    assert_eq!(all.exit_code(true), exit::FAILURE, "nothing is on its way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_that_somebody_else_holds_are_a_failure_that_names_the_way_out() {
+    let world = World::planned().await;
+    world.all_die(true).await;
+    let _held = world.dead.receive(10, Duration::ZERO).await.unwrap();
+    let done = world.replay(Wish::default()).await.unwrap();
+    assert!(done.ipes[0].detail.contains("--rebuild"), "{done:?}");
+    assert_eq!(done.exit_code(true), exit::FAILURE);
 }
 
 #[tokio::test(start_paused = true)]
