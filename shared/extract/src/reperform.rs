@@ -56,6 +56,8 @@ pub struct Reperformed {
     pub totals: Vec<Result<Option<String>, String>>,
     /// The outcomes that follow from the rows and the claims; the perturbed query's is not among them.
     pub outcomes: Vec<CheckOutcome>,
+    /// What the plan expects of the perturbed query: the `expected` of its outcome.
+    pub negative_expected: String,
     /// Rows that the perturbed query must lose.
     pub negative_rows: Result<u64, String>,
     /// Rows that are the witness, and the first of them.
@@ -178,7 +180,9 @@ impl Reperformance {
             last_published_rows: claims.last_published_rows,
         };
         let mut outcomes = evidence.outcomes(&seen);
-        outcomes.retain(|outcome| outcome.check != CheckKind::AccuracyNegative);
+        let negative = outcomes
+            .extract_if(.., |outcome| outcome.check == CheckKind::AccuracyNegative)
+            .last();
         let count = |matching: &Matching| {
             matching
                 .as_ref()
@@ -196,6 +200,7 @@ impl Reperformance {
                 })
                 .collect(),
             outcomes,
+            negative_expected: negative.map(|outcome| outcome.expected).unwrap_or_default(),
             negative_rows: count(&seen.negative).map(|(found, _)| found),
             witness_rows: count(&seen.witness),
             sample_csv: self.sample.finish(),

@@ -24,7 +24,7 @@ use soxauto_extract::{Claims, NamedValue, Reperformance, Reperformed};
 use crate::{
     attempts::Attempt,
     check::Check,
-    repeat,
+    repeat, row_variance,
     run::{Published, Run},
 };
 
@@ -198,7 +198,7 @@ impl Looking {
         let claims = Claims {
             source_rows: receipt.counts.source,
             control_totals: &receipt.control_totals,
-            last_published_rows: repeat::last_published(&receipt.checks),
+            last_published_rows: row_variance::claimed(&receipt.checks),
         };
         let rows = self
             .rows

@@ -20,10 +20,12 @@ mod outcome;
 mod progress;
 mod repeat;
 mod reviews;
+mod row_variance;
 mod run;
 mod same_value;
 mod tree;
 mod verification;
+mod witness;
 
 pub use check::{Check, Group};
 pub use folder::{DiskFolder, Entry, Folder, FolderError, LakeFolder, Listing, conformance};

@@ -1,14 +1,16 @@
 //! What the rows say, compared with what is recorded: outcome by outcome.
 
-use soxauto_domain::{CheckKind, CheckOutcome, Sha256, plan::PlannedWitness};
+use soxauto_domain::{CheckKind, CheckOutcome, Sha256};
 use soxauto_extract::Reperformed;
 
 use crate::{
     attempts::Attempt,
     check::Check,
     figures,
+    row_variance::{self, Judged},
     run::{Published, Run},
     same_value::same_value,
+    witness,
 };
 
 /// The check that repeats a check of the extraction.
@@ -26,13 +28,6 @@ fn repeated_by(kind: CheckKind) -> Check {
         CheckKind::Period => Check::DataPeriod,
         CheckKind::RowVariance => Check::DataRowVariance,
     }
-}
-
-/// The rows of the run that the row count was compared with, as the outcome tells them.
-pub(crate) fn last_published(checks: &[CheckOutcome]) -> Option<u64> {
-    let outcome = checks.iter().find(|c| c.check == CheckKind::RowVariance)?;
-    let figures = figures::figures(&outcome.measured);
-    figures.get(1)?.parse().ok()
 }
 
 /// Compares all of it.
@@ -94,6 +89,7 @@ pub(crate) fn compare(
         };
         repeat(run, attempt, claimed, outcome, found, published);
     }
+    witness::recorded(run, attempt);
     negative(run, attempt, found);
 }
 
@@ -110,42 +106,29 @@ fn repeat(
     let check = repeated_by(outcome.check);
     let difference = figures::difference(claimed, outcome);
     match outcome.check {
-        CheckKind::AccuracyPositive if difference.is_some() => {
-            let masked = attempt.receipt.witness.iter().any(|w| w.masked);
-            let unrecorded = attempt.receipt.witness.is_empty()
-                && matches!(attempt.planned.witness, PlannedWitness::Query { .. });
-            let some = matches!(found.witness_rows, Ok((n, _)) if n > 0);
-            if unrecorded && claimed.passed() {
-                run.ledger.skip(
-                    check,
-                    file,
-                    "not re-performed: the receipt does not say what the witness was",
-                );
-                return;
-            }
-            if masked && some && claimed.passed() {
-                run.ledger.skip(
-                    check,
-                    file,
-                    "not fully re-performed: rows match the witness on the recorded columns; masked ones are not recorded",
-                );
+        CheckKind::AccuracyPositive => {
+            if let Some(why) = witness::not_repeatable(attempt, claimed, found) {
+                run.ledger.skip(check, file, why);
                 return;
             }
         }
         CheckKind::RowVariance if difference.is_none() => {
-            let last = last_published(&attempt.receipt.checks);
-            let mut earlier = published.iter().filter(|(run_id, _)| {
-                run_id.control() == attempt.run_id.control()
-                    && run_id.cutoff() < attempt.run_id.cutoff()
-            });
-            let met = earlier.any(|(_, rows)| last == rows.get(&attempt.planned.id).copied());
-            if last.is_none() || !met {
-                run.ledger.skip(
-                    check,
-                    file,
-                    "not re-performed: the run that it was compared with is not among those here",
-                );
-                return;
+            let last = row_variance::claimed(&attempt.receipt.checks);
+            let whole = run.request.trusted.is_empty();
+            match row_variance::judge(attempt, last, published, whole) {
+                Judged::Right => {}
+                Judged::Wrong(reason) => {
+                    run.ledger.fail(check, file, reason);
+                    return;
+                }
+                Judged::Unknown => {
+                    run.ledger.skip(
+                        check,
+                        file,
+                        "not re-performed: the run that it was compared with is not among those here",
+                    );
+                    return;
+                }
             }
         }
         _ => {}
@@ -169,22 +152,38 @@ fn negative(run: &mut Run<'_>, attempt: &Attempt, found: &Reperformed) {
         return;
     };
     let planned = &attempt.planned;
-    let rightly_empty =
-        found.rows == 0 && attempt.receipt.counts.source == 0 && planned.allow_empty;
+    let values = planned.negative.values.values().map(String::as_str);
+    let told = values
+        .chain([&*planned.negative.parameter, &*planned.negative.change])
+        .all(|word| claimed.expected.contains(word));
+    let expected = &found.negative_expected;
+    let same = told && figures::figures(&claimed.expected) == figures::figures(expected);
+    run.ledger.check(CHECK, file, same, || {
+        format!(
+            "it is recorded as expecting {}; the plan says {expected}",
+            claimed.expected
+        )
+    });
     match &found.negative_rows {
         Err(why) => {
             run.ledger.check(CHECK, file, !claimed.passed(), || {
                 format!("it is recorded as passed, but cannot be judged: {why}")
             });
         }
-        Ok(_) if rightly_empty => run.ledger.holds(CHECK),
+        Ok(_) if rightly_empty(attempt, found) => {
+            run.ledger.check(
+                CHECK,
+                file,
+                claimed.passed(),
+                || "it is recorded as failed, but there is nothing to take away, rightly",
+            );
+        }
         Ok(rows) => {
-            let figures = figures::figures(&claimed.measured);
-            let same = figures.first().and_then(|f| f.parse().ok()) == Some(*rows)
-                && (*rows > 0 || !claimed.passed());
+            let same = negative_follows(claimed, *rows);
             run.ledger.check(CHECK, file, same, || {
                 format!(
-                    "it is recorded as {}; {rows} such rows are in the extract",
+                    "it is recorded as {}: {}; {rows} such rows are in the extract, and it holds only if there are some and none in the perturbed query",
+                    if claimed.passed() { "passed" } else { "failed" },
                     claimed.measured
                 )
             });
@@ -194,5 +193,58 @@ fn negative(run: &mut Run<'_>, attempt: &Attempt, found: &Reperformed) {
                 "not re-performed: the perturbed query ran at the source, and its rows are not kept",
             );
         }
+    }
+}
+
+/// Whether the verdict follows from the three figures (such rows in the extract, such rows in the perturbed query, all
+/// rows of the perturbed query), and the first of them is what the extract has.
+fn negative_follows(claimed: &CheckOutcome, rows: u64) -> bool {
+    let figures = figures::figures(&claimed.measured);
+    let figures: Vec<u64> = figures.iter().filter_map(|f| f.parse().ok()).collect();
+    match figures.as_slice() {
+        [with, without, all] => {
+            *with == rows && without <= all && claimed.passed() == (*with > 0 && *without == 0)
+        }
+        _ => false,
+    }
+}
+
+/// Source and extract agree that there is nothing, and the plan allows that.
+pub(crate) fn rightly_empty(attempt: &Attempt, found: &Reperformed) -> bool {
+    found.rows == 0 && attempt.receipt.counts.source == 0 && attempt.planned.allow_empty
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_perturbed_query_s_verdict_follows_from_its_figures() {
+        let claimed = |holds, with: u64, without: u64, all: u64| {
+            CheckOutcome::new(
+                CheckKind::AccuracyNegative,
+                None,
+                holds,
+                "rows with customer_posting_group = EU are there, and gone",
+                format!(
+                    "{with} such rows in the extract, {without} of {all} rows in the perturbed query"
+                ),
+            )
+        };
+        assert!(negative_follows(&claimed(true, 17, 0, 900), 17));
+        assert!(negative_follows(&claimed(false, 17, 17, 900), 17));
+        assert!(negative_follows(&claimed(false, 0, 0, 900), 0));
+        for (wrong, rows) in [
+            (claimed(true, 17, 17, 900), 17),
+            (claimed(false, 17, 0, 900), 17),
+            (claimed(true, 17, 0, 900), 16),
+            (claimed(true, 0, 0, 900), 0),
+            (claimed(false, 17, 901, 900), 17),
+        ] {
+            assert!(!negative_follows(&wrong, rows), "{wrong:?}");
+        }
+        let mut wordless = claimed(true, 17, 0, 900);
+        wordless.measured = "17 such rows in the extract".into();
+        assert!(!negative_follows(&wordless, 17));
     }
 }

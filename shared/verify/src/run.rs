@@ -58,8 +58,8 @@ pub(crate) struct Verified {
     pub(crate) manifests: Manifests,
 }
 
-/// Rows of the reports of complete runs that were verified before, by run; for the row variance of later months.
-pub(crate) type Published = BTreeMap<soxauto_domain::RunId, BTreeMap<IpeId, u64>>;
+/// The complete runs that were verified before, for the row variance of later months.
+pub(crate) type Published = BTreeMap<soxauto_domain::RunId, crate::row_variance::PublishedRun>;
 
 /// Verifies a run.
 pub(crate) async fn verify(
@@ -90,7 +90,7 @@ pub(crate) async fn verify(
         let records = run.records(newest).await;
         run.derive(&manifests, &records);
         run.attempts(newest, &records, published).await;
-        run.remember(newest, published);
+        run.remember(&manifests, newest, published);
     } else {
         for check in [Check::Plan, Check::Receipts, Check::DataRows] {
             run.ledger
@@ -339,16 +339,27 @@ impl Run<'_> {
     }
 
     /// Remembers the rows of a complete run for the months after it.
-    fn remember(&self, newest: &Revision, published: &mut Published) {
+    fn remember(&self, manifests: &Manifests, newest: &Revision, published: &mut Published) {
         let predicate = &newest.statement.predicate;
-        if predicate.state != soxauto_domain::RunState::Complete {
+        let complete = manifests.believed.iter().map(|r| &r.statement.predicate);
+        let Some(first) = complete
+            .filter(|p| p.state == soxauto_domain::RunState::Complete)
+            .min_by_key(|p| p.finished_at)
+            .filter(|_| predicate.state == soxauto_domain::RunState::Complete)
+        else {
             return;
-        }
+        };
         let rows = predicate
             .ipes
             .iter()
             .filter_map(|ipe| Some((ipe.id.clone(), ipe.counts?.decoded)));
-        published.insert(predicate.run_id.clone(), rows.collect());
+        published.insert(
+            predicate.run_id.clone(),
+            crate::row_variance::PublishedRun {
+                since: first.finished_at,
+                rows: rows.collect(),
+            },
+        );
     }
 
     /// Measures what was not read yet, and compares all files with the subjects of every revision.

@@ -10,9 +10,10 @@ use arrow_array::{
 };
 use serde_json::{Value, json};
 use soxauto_cloud::signer::Signer;
+use soxauto_domain::{CheckKind, CheckOutcome};
 
 use crate::{
-    control::LAST,
+    control::{LAST, MIDDLE},
     forge::{self, attempt, edit, reseal, resign, resign_statement},
     tampering::{Case, case, manifest},
 };
@@ -84,6 +85,48 @@ pub(crate) fn summarize(run: &Path, ipe: &str) {
         let passed = checks.iter().filter(|c| c["verdict"] == "passed").count();
         s["checks"] = json!({"passed": passed, "total": checks.len()});
     });
+}
+
+/// A plan that declares a maximum of movement, and an outcome that `measured` words by its own rows and those of the
+/// month before.
+fn moved(name: &str, expected: &[&'static str], measured: fn(u64, u64) -> String) -> Case {
+    const IPE: &str = "CR_05";
+    let rows = |run: &Path| -> u64 {
+        let bytes = fs::read(attempt(run, IPE, "receipt.json")).unwrap();
+        let receipt: Value = serde_json::from_slice(&bytes).unwrap();
+        receipt["counts"]["decoded"].as_u64().unwrap()
+    };
+    case(
+        format!("a maximum of movement: {name}"),
+        expected,
+        move |root, signer| {
+            let run = root.join(LAST);
+            // A hundred times more or fewer: what is judged here is the run compared with.
+            edit(&run.join("plan.json"), |plan| {
+                let ipes = plan["ipes"].as_array_mut().unwrap();
+                let one = ipes.iter_mut().find(|i| i["id"] == IPE).unwrap();
+                one["max_row_variance_percent"] = json!(10_000);
+            });
+            let digest = soxauto_domain::Sha256::of(fs::read(run.join("plan.json")).unwrap());
+            for ipe in ["CR_05", "IPE_07"] {
+                edit(&attempt(&run, ipe, "receipt.json"), |r| {
+                    r["plan_sha256"] = json!(digest)
+                });
+            }
+            let measured = measured(rows(&run), rows(&root.join(MIDDLE)));
+            edit(&attempt(&run, IPE, "receipt.json"), |r| {
+                let outcome = CheckOutcome::new(
+                    CheckKind::RowVariance,
+                    None,
+                    true,
+                    "at most 10000 % more or fewer rows than the last published run",
+                    measured,
+                );
+                r["checks"].as_array_mut().unwrap().push(json!(outcome));
+            });
+            follow(&run, signer, IPE);
+        },
+    )
 }
 
 fn check<'c>(receipt: &'c mut Value, kind: &str) -> &'c mut Value {
@@ -174,6 +217,47 @@ pub(crate) fn liars_in_the_records() -> Vec<Case> {
                 }
             },
         ),
+        receipt_lie("no witness recorded", &["data_witness"], "IPE_07", |r| {
+            r["witness"] = json!([]);
+        }),
+        receipt_lie(
+            "a witness said to be masked",
+            &["data_witness"],
+            "IPE_07",
+            |r| {
+                for value in r["witness"].as_array_mut().unwrap() {
+                    *value = json!({"column": value["column"], "value": null, "masked": true});
+                }
+            },
+        ),
+        measured(
+            "accuracy_negative",
+            "IPE_07",
+            "data_negative",
+            ", 0 of",
+            ", 1 of",
+        ),
+        receipt_lie(
+            "what the perturbed query had to lose",
+            &["data_negative"],
+            "IPE_07",
+            |r| {
+                check(r, "accuracy_negative")["expected"] = "rows are there, and gone".into();
+            },
+        ),
+        moved(
+            "compared with no earlier run",
+            &["data_row_variance"],
+            |rows, _| format!("{rows} rows; no earlier published run to compare with"),
+        ),
+        moved(
+            "compared with a run that never was",
+            &["data_row_variance"],
+            |rows, _| format!("{rows} rows, {rows} in the last published run"),
+        ),
+        moved("compared with the right run", &[], |rows, last| {
+            format!("{rows} rows, {last} in the last published run")
+        }),
         receipt_lie(
             "when it was extracted",
             &["data_traceability"],

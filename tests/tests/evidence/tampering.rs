@@ -110,8 +110,6 @@ pub(crate) async fn each_kind_is_named(control: &Control) {
 
 /// Checks of which these runs have nothing to forge.
 const UNTRIED: &[&str] = &[
-    // No report of the catalog declares a maximum of movement.
-    "data_row_variance",
     // Asked for by an option of its own.
     "review",
 ];
