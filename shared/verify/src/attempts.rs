@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 use soxauto_domain::{
     BoundQuery, CheckOutcome, Failure, IpeState, Plan, PlannedIpe, Receipt, RunId, Sha256,
-    facts::Stored, layout, load::LoadRecord, plan::PlannedWitness,
+    facts::Stored,
+    layout,
+    load::LoadRecord,
+    plan::{PlannedWitness, Stage},
 };
 
 use crate::{check::Check, data, ledger::Ledger, run::Run, same_value::same_value};
@@ -49,8 +52,25 @@ pub(crate) fn plan(plan: &Plan, run_id: &RunId, ledger: &mut Ledger) {
         &plan.period,
         &run_id.cutoff().period(),
     );
+    let before = run_id.number().checked_sub(1).filter(|number| *number > 0);
+    let before = before.map(|n| RunId::new(run_id.control().clone(), run_id.cutoff(), n));
+    ledger.equal(
+        Check::Plan,
+        FILE,
+        "the run that it supersedes",
+        &plan.supersedes,
+        &before,
+    );
     let mut ids = std::collections::BTreeSet::new();
     for ipe in &plan.ipes {
+        let approved =
+            plan.stage != Stage::Prod || plan.approval.is_some() || ipe.baseline.is_approved();
+        ledger.check(Check::Plan, FILE, approved, || {
+            format!(
+                "prod runs {} only with approved texts or an approval of the run, and there is neither",
+                ipe.id
+            )
+        });
         ledger.check(Check::Plan, FILE, ids.insert(&ipe.id), || {
             format!("{} is planned twice", ipe.id)
         });
@@ -94,13 +114,34 @@ pub(crate) fn failure(
             failure.run_id, failure.ipe_id, failure.attempt
         )
     });
+    let (planned, started, failed) = (
+        plan.document.created_at,
+        failure.started_at,
+        failure.failed_at,
+    );
+    ledger.check(
+        Check::Times,
+        name,
+        planned <= started && started <= failed,
+        || format!("planned {planned}, started {started}, failed {failed}"),
+    );
+}
+
+/// The receipt beside a load record.
+pub(crate) enum Beside<'r> {
+    /// It is believed.
+    Receipt(&'r Receipt),
+    /// The manifest names one, but its bytes are not the signed ones.
+    Unbelieved,
+    /// The manifest names none.
+    Nothing,
 }
 
 /// A load record.
 pub(crate) fn load(
     name: &str,
     load: &LoadRecord,
-    receipt: Option<&Receipt>,
+    receipt: Beside<'_>,
     plan: &Plan,
     ledger: &mut Ledger,
 ) {
@@ -116,14 +157,21 @@ pub(crate) fn load(
         let table = format!("{}.{}", plan.control.warehouse_schema, planned.table);
         ledger.equal(Check::Load, name, "the table", &load.table, &table);
     }
-    let Some(receipt) = receipt else {
-        // One that is there and not believed is told by its digest; none at all by the manifest's own fields.
-        ledger.skip(
-            Check::Load,
-            name,
-            "there is no receipt beside it that is believed",
-        );
-        return;
+    let receipt = match receipt {
+        Beside::Receipt(receipt) => receipt,
+        Beside::Unbelieved => {
+            // That is told by its digest.
+            ledger.skip(Check::Load, name, "the receipt beside it is not believed");
+            return;
+        }
+        Beside::Nothing => {
+            ledger.fail(
+                Check::Load,
+                name,
+                "the manifest names no receipt beside it: nothing was extracted that could be loaded",
+            );
+            return;
+        }
     };
     ledger.check(
         Check::Load,
@@ -220,6 +268,29 @@ pub(crate) async fn records(run: &mut Run<'_>, attempt: &Attempt, plan: &Stored<
                 receipt.source.database
             )
         },
+    );
+    let source = &receipt.source;
+    ledger.check(
+        Check::Source,
+        file,
+        source.can_write != source.write_rights.is_empty(),
+        || {
+            format!(
+                "the login is said to {} write, with the rights {:?}",
+                if source.can_write {
+                    "be able to"
+                } else {
+                    "be unable to"
+                },
+                source.write_rights
+            )
+        },
+    );
+    ledger.check(
+        Check::Source,
+        file,
+        plan.document.stage != Stage::Prod || !source.can_write,
+        || "prod refuses a login that can write, and this one can",
     );
     outcomes(attempt, ledger);
     counts(attempt, ledger);

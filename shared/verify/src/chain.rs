@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use soxauto_domain::{Sha256, manifest::ManifestLink};
+use jiff::Timestamp;
+use soxauto_domain::{RunId, Sha256, manifest::ManifestLink};
 
-use crate::{check::Check, ledger::Ledger};
+use crate::{check::Check, derived::CLOCKS_DIFFER, ledger::Ledger};
 
 /// A manifest that is here.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub(crate) struct Link {
     pub(crate) link: ManifestLink,
     /// The one before it.
     pub(crate) previous: Option<ManifestLink>,
+    /// When it was made.
+    pub(crate) finished_at: Timestamp,
 }
 
 /// What is known of the chain from elsewhere.
@@ -36,6 +39,7 @@ pub(crate) fn check(links: &[Link], known: &Known, ledger: &mut Ledger) -> Optio
             .or_default()
             .push(link);
         predecessor(link, &by_digest, known, ledger);
+        superseded(link, links, &by_digest, known, ledger);
     }
     for (previous, after) in &followers {
         let files: Vec<&str> = after.iter().map(|l| l.file.as_str()).collect();
@@ -91,7 +95,12 @@ fn predecessor(
         return;
     };
     match by_digest.get(&previous.sha256) {
-        Some(found) if found.link == *previous => ledger.holds(Check::Chain),
+        Some(found) if found.link == *previous => {
+            let (before, after) = (found.finished_at, link.finished_at);
+            ledger.check(Check::Chain, &link.file, before <= after + CLOCKS_DIFFER, || {
+                format!("it is of {after}, the manifest that it follows of {before}")
+            });
+        }
         Some(found) => ledger.fail(
             Check::Chain,
             &link.file,
@@ -110,6 +119,36 @@ fn predecessor(
             ),
         ),
     }
+}
+
+/// Runs of a cutoff count from r1: the one before is here, or lies before a trusted manifest.
+fn superseded(
+    link: &Link,
+    links: &[Link],
+    by_digest: &BTreeMap<Sha256, &Link>,
+    known: &Known,
+    ledger: &mut Ledger,
+) {
+    let run = &link.link.run_id;
+    let Some(number) = run.number().checked_sub(1).filter(|n| *n > 0) else {
+        return;
+    };
+    let before = RunId::new(run.control().clone(), run.cutoff(), number);
+    let here = links.iter().any(|l| l.link.run_id == before);
+    // Where the way back ends, there the chain's own check speaks.
+    let mut at = Some(link);
+    let mut ends_at_the_first = false;
+    for _ in 0..=links.len() {
+        let Some(one) = at.filter(|l| !known.trusted.contains(&l.link.sha256)) else {
+            break;
+        };
+        ends_at_the_first = one.previous.is_none();
+        let previous = one.previous.as_ref();
+        at = previous.and_then(|p| by_digest.get(&p.sha256).copied());
+    }
+    ledger.check(Check::Chain, &link.file, here || !ends_at_the_first, || {
+        format!("it is about {run}, and no manifest of {before} is here")
+    });
 }
 
 fn head(heads: &[&Link], known: &Known, ledger: &mut Ledger) {
@@ -139,6 +178,8 @@ fn head(heads: &[&Link], known: &Known, ledger: &mut Ledger) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::ToSpan as _;
+
     use super::*;
     use crate::{check::Group, ledger::Status};
 
@@ -156,6 +197,7 @@ mod tests {
             file: format!("r{n}/manifest-1.dsse.json"),
             link: name(n),
             previous: previous.map(name),
+            finished_at: Timestamp::from_second(i64::from(n) * 86_400).unwrap(),
         }
     }
 
@@ -193,6 +235,13 @@ mod tests {
             ..renamed[1].link.clone()
         });
         assert_eq!(failed(&renamed, &[], None), ["chain"]);
+        let mut turned = all.to_vec();
+        turned[1].finished_at = turned[2].finished_at + 1.hours();
+        assert_eq!(failed(&turned, &[], None), ["chain"]);
+        // A run of the month that nobody shows.
+        let skipped = [link(1, None), link(3, Some(1))];
+        assert_eq!(failed(&skipped, &[], None), ["chain"]);
+        assert!(failed(&skipped[1..], &[digest(1)], None).is_empty());
         assert!(failed(&[], &[], Some(digest(1))).contains(&"chain_head"));
     }
 }

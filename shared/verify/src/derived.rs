@@ -3,12 +3,20 @@
 //! States, counts, totals, checks and attempts are not believed because a manifest says them: they are computed from the
 //! signed records by the rules of `soxauto_domain::facts`, and every field that differs is told.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use soxauto_domain::{RunState, facts::RunFacts, manifest::Predicate};
+use soxauto_domain::{
+    RunState,
+    facts::{IpeFacts, RunFacts},
+    manifest::Predicate,
+};
 use soxauto_evidence::statement::{self, Closing};
 
 use crate::{check::Check, ledger::Ledger};
 
+/// How far the times of two invocations may seem turned round: a manifest's is taken when its making begins, and a
+/// function lives fifteen minutes at most.
+pub(crate) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(15);
 /// Most differences of one manifest that are told.
 const MOST: usize = 40;
 
@@ -39,6 +47,72 @@ pub(crate) fn check(claimed: &Predicate, facts: &RunFacts, file: &str, ledger: &
     let past_deadline = claimed.finished_at >= facts.plan.deadline;
     let derived = statement::predicate(facts, &closing(claimed, past_deadline));
     differences(claimed, &derived, file, ledger);
+    for ipe in &facts.ipes {
+        numbers(ipe, file, ledger);
+        loads(ipe, file, ledger);
+        times(ipe, claimed.finished_at, file, ledger);
+    }
+}
+
+/// The worker counts attempts from 1 without a gap: one that is not named was left out.
+fn numbers(ipe: &IpeFacts, file: &str, ledger: &mut Ledger) {
+    let numbers: Vec<u32> = ipe.attempts.iter().map(|a| a.number).collect();
+    let counted = (1..).zip(&numbers).all(|(n, number)| n == *number);
+    ledger.check(Check::Attempts, file, counted, || {
+        format!(
+            "the attempts at {} are {numbers:?}, which is not 1 and so on",
+            ipe.id
+        )
+    });
+}
+
+/// A report is loaded once, from the attempt that decides.
+fn loads(ipe: &IpeFacts, file: &str, ledger: &mut Ledger) {
+    let loaded: Vec<u32> = ipe
+        .attempts
+        .iter()
+        .filter(|a| a.load.is_some())
+        .map(|a| a.number)
+        .collect();
+    let deciding = ipe.deciding().map(|(attempt, _)| attempt.number);
+    let right = match loaded.as_slice() {
+        [] => true,
+        [one] => deciding == Some(*one),
+        _ => false,
+    };
+    ledger.check(Check::Load, file, right, || {
+        format!(
+            "the attempts {loaded:?} at {} are said to be loaded, where only one can be: that which decides, {}",
+            ipe.id,
+            deciding.map_or_else(|| "none".to_owned(), |n| n.to_string())
+        )
+    });
+}
+
+/// Records are older than the manifest that names them, and what was loaded had been extracted.
+fn times(ipe: &IpeFacts, manifest: Timestamp, file: &str, ledger: &mut Ledger) {
+    for attempt in &ipe.attempts {
+        let receipt = attempt.receipt.as_ref().map(|r| r.document.finished_at);
+        let failure = attempt.failure.as_ref().map(|f| f.document.failed_at);
+        let load = attempt.load.as_ref().map(|l| l.document.loaded_at);
+        let orders = [
+            ("was extracted", receipt, "the manifest", Some(manifest)),
+            ("failed", failure, "the manifest", Some(manifest)),
+            ("was loaded", load, "the manifest", Some(manifest)),
+            ("was extracted", receipt, "its load", load),
+        ];
+        for (what, earlier, of, later) in orders {
+            let (Some(earlier), Some(later)) = (earlier, later) else {
+                continue;
+            };
+            ledger.check(Check::Times, file, earlier <= later + CLOCKS_DIFFER, || {
+                format!(
+                    "attempt {} at {} {what} at {earlier}, after {of} of {later}",
+                    attempt.number, ipe.id
+                )
+            });
+        }
+    }
 }
 
 fn differences(claimed: &Predicate, derived: &Predicate, file: &str, ledger: &mut Ledger) {

@@ -147,6 +147,7 @@ fn one(
         file: format!("{}{file}", run.path),
         link,
         previous: predicate.previous.clone(),
+        finished_at: predicate.finished_at,
     });
     let signed = keys
         .iter()

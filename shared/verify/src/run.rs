@@ -11,7 +11,7 @@ use soxauto_domain::{
 };
 
 use crate::{
-    attempts,
+    attempts::{self, Beside},
     check::{Check, Group},
     data, derived,
     files::{self, Measured},
@@ -302,13 +302,16 @@ impl Run<'_> {
             attempts::failure(name, &failure.document, plan, &run_id, &mut self.ledger);
         }
         for (name, load) in &records.loads {
-            let receipt = records
-                .receipts
-                .get(&name.replace(layout::LOAD, layout::RECEIPT));
+            let beside = name.replace(layout::LOAD, layout::RECEIPT);
+            let receipt = match records.receipts.get(&beside) {
+                Some(receipt) => Beside::Receipt(&receipt.document),
+                None if newest.subjects.contains_key(&beside) => Beside::Unbelieved,
+                None => Beside::Nothing,
+            };
             attempts::load(
                 name,
                 &load.document,
-                receipt.map(|r| &r.document),
+                receipt,
                 &plan.document,
                 &mut self.ledger,
             );

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Edits a receipt and what repeats it in the manifest, then seals all of it again with the right key.
-fn receipt_lie(
+pub(crate) fn receipt_lie(
     name: &str,
     expected: &[&'static str],
     ipe: &'static str,
@@ -102,17 +102,11 @@ fn moved(name: &str, expected: &[&'static str], measured: fn(u64, u64) -> String
         move |root, signer| {
             let run = root.join(LAST);
             // A hundred times more or fewer: what is judged here is the run compared with.
-            edit(&run.join("plan.json"), |plan| {
+            edit_plan(&run, |plan| {
                 let ipes = plan["ipes"].as_array_mut().unwrap();
                 let one = ipes.iter_mut().find(|i| i["id"] == IPE).unwrap();
                 one["max_row_variance_percent"] = json!(10_000);
             });
-            let digest = soxauto_domain::Sha256::of(fs::read(run.join("plan.json")).unwrap());
-            for ipe in ["CR_05", "IPE_07"] {
-                edit(&attempt(&run, ipe, "receipt.json"), |r| {
-                    r["plan_sha256"] = json!(digest)
-                });
-            }
             let measured = measured(rows(&run), rows(&root.join(MIDDLE)));
             edit(&attempt(&run, IPE, "receipt.json"), |r| {
                 let outcome = CheckOutcome::new(
@@ -127,6 +121,17 @@ fn moved(name: &str, expected: &[&'static str], measured: fn(u64, u64) -> String
             follow(&run, signer, IPE);
         },
     )
+}
+
+/// Edits the plan of [`LAST`]; its receipts follow it.
+pub(crate) fn edit_plan(run: &Path, change: impl FnOnce(&mut Value)) {
+    edit(&run.join("plan.json"), change);
+    let digest = soxauto_domain::Sha256::of(fs::read(run.join("plan.json")).unwrap());
+    for ipe in ["CR_05", "IPE_07"] {
+        edit(&attempt(run, ipe, "receipt.json"), |r| {
+            r["plan_sha256"] = json!(digest)
+        });
+    }
 }
 
 fn check<'c>(receipt: &'c mut Value, kind: &str) -> &'c mut Value {

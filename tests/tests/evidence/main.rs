@@ -8,6 +8,7 @@ mod by_hand;
 mod consistent_liars;
 mod control;
 mod forge;
+mod history;
 mod liars;
 mod object_lock;
 mod tampering;

@@ -10,6 +10,7 @@ use crate::{
     consistent_liars::{add_one, liars_in_the_data, liars_in_the_records, summarize},
     control::{Control, LAST, MIDDLE, REPLAYED},
     forge::{self, attempt, edit, edit_payload, flip, reseal, resign},
+    history::liars_in_the_history,
     liars::liars_in_the_manifest,
 };
 
@@ -54,6 +55,7 @@ pub(crate) async fn each_kind_is_named(control: &Control) {
     cases.extend(liars_in_the_manifest());
     cases.extend(liars_in_the_records());
     cases.extend(liars_in_the_data());
+    cases.extend(liars_in_the_history());
     cases.extend(hostile());
     let mut wrong = Vec::new();
     let mut named: BTreeMap<&str, usize> = BTreeMap::new();
@@ -268,6 +270,7 @@ fn chain() -> Vec<Case> {
                         fs::write(&file, text.replace(LAST, "C-PG-1/2024-05-01/r3")).unwrap();
                     }
                 }
+                edit(&run.join("plan.json"), |p| p["supersedes"] = LAST.into());
                 for ipe in ["CR_05", "IPE_07"] {
                     let part = attempt(&run, ipe, "data/part-00000.parquet");
                     forge::change_column(&part, "_run_id", |column| {
@@ -286,6 +289,7 @@ fn chain() -> Vec<Case> {
                 }
                 reseal(signer, &run, |p| {
                     p["predicate"]["run_id"] = "C-PG-1/2024-05-01/r3".into();
+                    p["predicate"]["supersedes"] = LAST.into();
                 });
             },
         ),
