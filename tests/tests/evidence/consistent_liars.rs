@@ -258,7 +258,7 @@ pub(crate) fn liars_in_the_records() -> Vec<Case> {
         moved(
             "compared with a run that never was",
             &["data_row_variance"],
-            |rows, _| format!("{rows} rows, {rows} in the last published run"),
+            |rows, last| format!("{rows} rows, {} in the last published run", last + 1),
         ),
         moved("compared with the right run", &[], |rows, last| {
             format!("{rows} rows, {last} in the last published run")

@@ -67,7 +67,10 @@ impl Control {
         laptop.closed(&run(REPLAYED), 2).await;
 
         fire("2024-04-01", &["CR_04", "CR_05"]).await;
-        laptop.closed(&run(MIDDLE), 1).await;
+        let facts = laptop.closed(&run(MIDDLE), 1).await;
+        assert_eq!(facts.state(true), RunState::Complete);
+        // Verify does not ask that workers see a manifest in the seconds after it was made.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         fire("2024-05-01", &["CR_05", "IPE_07"]).await;
         laptop.closed(&run("C-PG-1/2024-05-01/r1"), 1).await;
         let body =

@@ -74,7 +74,9 @@ pub(crate) fn liars_in_the_history() -> Vec<Case> {
                 fs::rename(attempt(run, IPE, "load.json"), second.join("load.json")).unwrap();
                 renumber(&second, 2);
                 reseal(signer, run, |p| {
-                    p["predicate"]["state"] = "open".into();
+                    // Closed at its deadline.
+                    p["predicate"]["state"] = "incomplete".into();
+                    p["predicate"]["finished_at"] = "2999-01-01T00:00:00Z".into();
                     let one = report(p, IPE);
                     one["state"] = "planned".into();
                     one["reason"] = "extracted and valid, but not loaded into the warehouse".into();
@@ -85,6 +87,7 @@ pub(crate) fn liars_in_the_history() -> Vec<Case> {
                     for (key, value) in abandoned.as_object_mut().unwrap() {
                         *value = match key.as_str() {
                             "attempt" => json!(2),
+                            "final" => json!(false),
                             "outcome" => "abandoned".into(),
                             _ => Value::Null,
                         };
