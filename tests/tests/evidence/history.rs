@@ -8,7 +8,7 @@ use crate::{
     consistent_liars::{edit_plan, receipt_lie},
     control::LAST,
     forge::{attempt, copy_into, edit, reseal},
-    tampering::{Case, case},
+    tampering::{Case, Forge, case},
 };
 
 /// The manifest's entry of a report.
@@ -29,9 +29,7 @@ fn renumber(folder: &Path, number: u32) {
 /// The right key, records that agree with each other, and a history that the functions never write.
 pub(crate) fn liars_in_the_history() -> Vec<Case> {
     const IPE: &str = "IPE_07";
-    let liar = |name: &str,
-                expected: &[&'static str],
-                forge: Box<dyn Fn(&Path, &dyn soxauto_cloud::signer::Signer)>| {
+    let liar = |name: &str, expected: &[&'static str], forge: Forge| {
         case(
             format!("a liar about the history: {name}"),
             expected,

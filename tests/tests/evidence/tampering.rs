@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a forger does to the folder of all evidence, with the finalizer's own key at hand.
-type Forge = Box<dyn Fn(&Path, &dyn Signer)>;
+pub(crate) type Forge = Box<dyn Fn(&Path, &dyn Signer)>;
 
 /// One forgery: what it is called, how it is done to the folder of all evidence, and the checks that must fail: these and
 /// no others.
