@@ -71,7 +71,7 @@ pub(crate) fn liars_in_the_manifest() -> Vec<Case> {
         lie("another revision", &["statement"], |p| {
             p["predicate"]["revision"] = json!(2)
         }),
-        lie("another run", &["statement"], |p| {
+        lie("another run", &["chain", "statement"], |p| {
             p["predicate"]["run_id"] = "C-PG-1/2024-05-01/r7".into();
         }),
         lie("a field of its own", &["statement"], |p| {

@@ -342,7 +342,7 @@ fn signatures() -> Vec<Case> {
         ),
         case(
             "a date in the payload, the old signature",
-            &["signature"],
+            &["chain", "signature"],
             |root, _| {
                 edit_payload(&manifest(root), |p| {
                     p["predicate"]["finished_at"] = "2024-05-01T00:00:00Z".into();
