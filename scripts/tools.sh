@@ -16,6 +16,11 @@ tools() { # name, requirements: makes the environment if it is not there, prints
   echo "$folder"
 }
 
+laptop_python() { # prints the Python of the laptop stack's environment, the newest if requirements have changed; fails without one
+  local found
+  found=$(ls -td .soxauto/cache/python-*/bin 2>/dev/null | head -n 1) && [ -n "$found" ] && echo "$found/python"
+}
+
 sam_tools() { tools template-tools tests/template/requirements.txt; }
 
 step() { printf '== %s (%s s)\n' "$1" "$SECONDS"; }

@@ -136,6 +136,10 @@ fn parameters(options: &StackOptions) -> Vec<(&'static str, String)> {
         ("WorkerConcurrency", options.worker_concurrency.to_string()),
         ("LogLevel", options.log_level.clone()),
         ("RedshiftWorkgroup", WORKGROUP.to_owned()),
+        (
+            "RedshiftWorkgroupArn",
+            format!("arn:aws:redshift-serverless:eu-west-1:000000000000:workgroup/{WORKGROUP}"),
+        ),
         ("RedshiftDatabase", "soxauto".to_owned()),
         (
             "RedshiftCopyRoleArn",
