@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::json;
+
+use crate::error::StackError;
+use crate::process::Process;
+
 /// The region of the emulator.
 pub(crate) const REGION: &str = "eu-west-1";
 
@@ -39,4 +44,14 @@ pub(crate) fn aws() -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()
+}
+
+/// Tells the emulator variables that functions started from now on will have.
+pub(crate) async fn tell(
+    emulator: &mut Process,
+    variables: &[(&str, &str)],
+) -> Result<(), StackError> {
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    let line = json!({ "environment": variables });
+    emulator.send_line(&line.to_string()).await
 }

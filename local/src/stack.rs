@@ -99,6 +99,22 @@ impl Stack {
         environment
     }
 
+    /// Functions that start from now on reach AWS and the Redshift Data API at other addresses (`http://host:port`): those
+    /// of a proxy that watches their calls. To be asked before the first invocation.
+    ///
+    /// # Errors
+    /// [`StackError::Ended`] when the emulator has ended.
+    pub async fn lead_functions_to(&mut self, aws: &str, redshift: &str) -> Result<(), StackError> {
+        environment::tell(
+            &mut self.emulator_process,
+            &[
+                ("AWS_ENDPOINT_URL", aws),
+                ("AWS_ENDPOINT_URL_REDSHIFT_DATA", redshift),
+            ],
+        )
+        .await
+    }
+
     /// The deployed name of a function.
     pub fn function_name(&self, function: Function) -> &str {
         match function {

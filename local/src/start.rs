@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::aws::Emulator;
 use crate::deployment::{self, STACK_NAME};
@@ -91,12 +90,11 @@ impl Stack {
         let line = engine_process.first_line(ENGINE_LIMIT).await?;
         let engine: EngineAnnouncement = announcement("the SQL engine", &line)?;
         timer.finish(&engine.redshift);
-        emulator_process
-            .send_line(
-                &json!({"environment": {"AWS_ENDPOINT_URL_REDSHIFT_DATA": engine.redshift}})
-                    .to_string(),
-            )
-            .await?;
+        environment::tell(
+            &mut emulator_process,
+            &[("AWS_ENDPOINT_URL_REDSHIFT_DATA", &engine.redshift)],
+        )
+        .await?;
 
         let timer = Timer::start(progress, Step::Source, "");
         let source = Source::start(engine.sql).await?;

@@ -1,6 +1,9 @@
 //! What the end-to-end tests share: a laptop stack with the deployed functions, and eyes to watch it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod proxy;
+pub mod wire;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -12,6 +15,7 @@ use serde_json::Value;
 use soxauto_cloud::{
     aws::{Clients, Emulator},
     lake::{Lake, S3Lake},
+    queue::{Queue as _, SqsQueue},
 };
 use soxauto_domain::{
     RunId, Sha256,
@@ -20,8 +24,10 @@ use soxauto_domain::{
     manifest::Statement,
 };
 use soxauto_evidence::envelope;
-use soxauto_local::{FunctionBinaries, Quiet, Stack, StackOptions};
+use soxauto_local::{Function, FunctionBinaries, Quiet, Stack, StackOptions};
 use soxauto_runs::RunReader;
+
+use proxy::Proxy;
 
 /// Ledger rows of the tests' sample: enough for every report to have rows, small enough for a quick start.
 pub const ROWS: u64 = 20_000;
@@ -41,14 +47,24 @@ pub struct Laptop {
     pub state: Arc<dyn Lake>,
     /// Reader of runs.
     pub reader: RunReader,
+    proxy: Option<Proxy>,
 }
 
 impl Laptop {
     /// Starts a stack with the functions that cargo built beside this test.
     pub async fn start() -> Self {
+        Self::start_as(|_| {}).await
+    }
+
+    /// The same with other options than the tests' usual ones.
+    ///
+    /// # Panics
+    /// When a part of the stack does not start.
+    pub async fn start_as(choose: impl FnOnce(&mut StackOptions)) -> Self {
         let mut options =
             StackOptions::new(FunctionBinaries::beside_this_program().unwrap()).unwrap();
         options.rows = ROWS;
+        choose(&mut options);
         let stack = Stack::start(options, &Quiet).await.unwrap();
         let clients = Clients::of_emulator(&Emulator {
             endpoint: stack.endpoints().aws.clone(),
@@ -70,7 +86,69 @@ impl Laptop {
             evidence,
             state,
             reader,
+            proxy: None,
         }
+    }
+
+    /// As [`start_as`](Self::start_as), with a [`proxy`](Self::proxy) through which all functions reach AWS and the
+    /// warehouse. The test's own clients and the operator's tool do not go through it.
+    ///
+    /// # Panics
+    /// When a part of the stack does not start.
+    pub async fn behind_proxy(choose: impl FnOnce(&mut StackOptions)) -> Self {
+        let mut laptop = Self::start_as(choose).await;
+        let endpoints = laptop.stack.endpoints().clone();
+        let proxy = Proxy::start(&endpoints.aws, &endpoints.redshift).await;
+        laptop
+            .stack
+            .lead_functions_to(&proxy.aws(), &proxy.redshift())
+            .await
+            .unwrap();
+        // The buckets' test events have started finalizers already, and the emulator reads its standard input beside its
+        // work: whatever function does not know the proxy is ended, until each of them comes here.
+        laptop.until_idle().await;
+        let started = Instant::now();
+        for function in [Function::Dispatcher, Function::Worker, Function::Finalizer] {
+            let calls = format!("{}: ", proxy::function_name(function));
+            while proxy.count_of(&calls) == 0 {
+                assert!(started.elapsed() < Duration::from_secs(30), "no {calls}");
+                proxy::end_functions_at(&endpoints.aws);
+                let look = serde_json::json!({"schema": "soxauto.check/1"});
+                laptop.stack.invoke(function, &look).await.unwrap();
+            }
+        }
+        proxy.forget();
+        laptop.proxy = Some(proxy);
+        laptop
+    }
+
+    /// Waits until no message is in the jobs or receipts queue.
+    ///
+    /// # Panics
+    /// After two minutes.
+    pub async fn until_idle(&self) {
+        let outputs = self.stack.outputs();
+        for url in [&outputs.jobs_queue_url, &outputs.receipts_queue_url] {
+            let queue = SqsQueue::new(self.clients.sqs.clone(), url);
+            let started = Instant::now();
+            loop {
+                let depth = queue.depth().await.unwrap();
+                if depth.visible + depth.in_flight + depth.delayed == 0 {
+                    break;
+                }
+                assert!(started.elapsed() < Duration::from_secs(120), "{url}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// The proxy of [`behind_proxy`](Self::behind_proxy).
+    ///
+    /// # Panics
+    /// For a stack without one.
+    #[must_use]
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("a stack behind a proxy")
     }
 
     /// Waits until the finalizer has said its last word about the run: it has this many manifests and no marker.
