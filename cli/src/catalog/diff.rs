@@ -34,7 +34,7 @@ struct Compared<'c> {
 /// One place that differs.
 #[derive(Debug, Serialize)]
 struct Change {
-    /// `declarations`, `extraction`, `completeness` or `witness`.
+    /// `declarations`, `extraction`, `completeness`, `witness` or `partition`.
     part: &'static str,
     /// Line of today's file; absent for declarations, which are compared in an order of their own.
     line: Option<u64>,
@@ -105,6 +105,7 @@ fn changes(approved: &Texts, today: &Texts) -> Vec<Change> {
         Part::Extraction,
         Part::Completeness,
         Part::Witness,
+        Part::Partition,
     ]
     .into_iter()
     .flat_map(|part| part_changes(part, &of(&old, part), &of(&new, part)))

@@ -60,6 +60,20 @@ fn print(
     writeln!(out, "key      {}", plan.key.join(", "))?;
     writeln!(out, "approval {}", plan.baseline.statement())?;
     query("extraction", &plan.extraction, out)?;
+    if let Some(partition) = &plan.partition {
+        let open: Vec<String> = partition
+            .open()
+            .iter()
+            .map(|open| format!("{} {}", open.name, open.sql_type))
+            .collect();
+        let what = format!(
+            "partition: about {} rows of {} in each query; the run binds {}",
+            partition.rows_per_range,
+            partition.column,
+            open.join(", ")
+        );
+        query(&what, &partition.query, out)?;
+    }
     query("completeness", &plan.completeness.query, out)?;
     match &plan.witness {
         PlannedWitness::Query { query: witness } => {

@@ -44,6 +44,7 @@ fn attempts(folder: &Path) -> Result<Vec<AttemptFacts>, LineageError> {
                 receipt: document(&attempt.join(RECEIPT))?,
                 failure: document(&attempt.join(FAILURE))?,
                 load: document(&attempt.join(LOAD))?,
+                segments: 0,
             });
         }
     }

@@ -124,7 +124,7 @@ async fn write(
         )
         .await?;
     folder
-        .json(layout::PARAMETERS, &ipe.parameters_document())
+        .json(layout::PARAMETERS, &ipe.parameters_document(None))
         .await?;
     folder
         .write(
@@ -186,6 +186,7 @@ async fn write(
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
         witness: witness(ipe, &extracted.witness),
+        partition: None,
         files,
         software: record.software.clone(),
         worker: record.worker.clone(),

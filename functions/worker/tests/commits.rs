@@ -140,6 +140,7 @@ fn ipe() -> PlannedIpe {
             change: "without 1".into(),
             values: witness,
         },
+        partition: None,
         table: "t".into(),
         baseline: soxauto_domain::BaselineStatus::None,
         lineage: None,

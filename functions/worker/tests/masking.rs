@@ -161,6 +161,7 @@ fn ipe(name_type: &str, sample: Sample) -> PlannedIpe {
             change: "without 1".into(),
             values: BTreeMap::from([("id".to_owned(), "1".to_owned())]),
         },
+        partition: None,
         table: "t".into(),
         baseline: BaselineStatus::None,
         lineage: None,

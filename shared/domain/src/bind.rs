@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Sha256, sql_type::SqlType, value};
+use crate::{digest::Sha256, partition::OpenParameter, sql_type::SqlType, value};
 
 /// A query as it will run: the exact text, and the parameters bound to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,25 @@ impl BoundQuery {
             .collect();
         parts.join(", ")
     }
+
+    /// The same text with values for its open parameters. Those that it does not use are left out.
+    #[must_use]
+    pub fn completed(&self, values: &[(&OpenParameter, i64)]) -> Self {
+        // A text that was bound has been read before.
+        let used = uses(&self.sql).unwrap_or_default();
+        let mut completed = self.clone();
+        for (open, value) in values {
+            let name = open.name.trim_start_matches('@');
+            if used.iter().any(|one| one.name == name) {
+                completed.parameters.push(BoundParameter {
+                    name: open.name.clone(),
+                    sql_type: open.sql_type,
+                    value: value.to_string(),
+                });
+            }
+        }
+        completed
+    }
 }
 
 /// A parameter's value before binding.
@@ -65,6 +84,8 @@ pub enum Values {
     One(String),
     /// `@name` stands for a list, as in `IN (@name)`.
     List(Vec<String>),
+    /// `@name`, whose value only the run knows: [`BoundQuery::completed`].
+    Open,
 }
 
 /// Why a text cannot be bound.
@@ -223,6 +244,10 @@ pub fn bind(sql: &str, values: &BTreeMap<String, ParameterValue>) -> Result<Boun
         text.push_str(&sql[copied..used.range.start]);
         copied = used.range.end;
         let numbered: Vec<(String, &String)> = match &value.values {
+            Values::Open => {
+                text.push_str(&format!("@{name}"));
+                continue;
+            }
             Values::One(one) => vec![(format!("@{name}"), one)],
             Values::List(list) if list.is_empty() => {
                 return Err(BindError::EmptyList(name.clone()));
@@ -304,6 +329,29 @@ mod tests {
         // The value with a quote stays a value.
         assert_eq!(bound.parameters[1].value, "1300'4");
         assert_eq!(bound.sha256, Sha256::of(&bound.sql));
+    }
+
+    #[test]
+    fn an_open_parameter_is_bound_where_the_text_uses_it() {
+        let mut with_open = values();
+        with_open.insert(
+            "Upto".to_owned(),
+            ParameterValue {
+                sql_type: SqlType::BigInt,
+                values: Values::Open,
+            },
+        );
+        let bound = bind("SELECT 1 WHERE n <= @UPTO AND d < @cutoff", &with_open).unwrap();
+        assert_eq!(bound.sql, "SELECT 1 WHERE n <= @Upto AND d < @cutoff");
+        assert_eq!(bound.declaration(), "@cutoff date");
+        let open = |name: &str| OpenParameter {
+            name: name.to_owned(),
+            sql_type: SqlType::BigInt,
+        };
+        let completed = bound.completed(&[(&open("@Upto"), -7), (&open("@other"), 1)]);
+        assert_eq!(completed.declaration(), "@cutoff date, @Upto bigint");
+        assert_eq!(completed.parameters[1].value, "-7");
+        assert_eq!(completed.sha256, bound.sha256);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct AttemptFacts {
     pub failure: Option<Stored<Failure>>,
     /// The load record with the digest of its bytes.
     pub load: Option<Stored<LoadRecord>>,
+    /// Segment records: invocations that stopped at the end of a range, for another to go on.
+    pub segments: u32,
 }
 
 /// A document as it is stored.
@@ -125,6 +127,21 @@ impl IpeFacts {
         }
     }
 
+    /// The last attempt, if it has neither ended nor to begin anew: segments are done, and the next delivery goes on.
+    #[must_use]
+    pub fn suspended(&self) -> Option<&AttemptFacts> {
+        self.attempts
+            .last()
+            .filter(|a| a.segments > 0 && a.receipt.is_none() && a.failure.is_none())
+    }
+
+    /// Attempts in succession that failed, up to the last, since one failed for good.
+    #[must_use]
+    pub fn failures_in_succession(&self) -> usize {
+        let failures = self.attempts.iter().rev().map_while(|a| a.failure.as_ref());
+        failures.take_while(|f| !f.document.is_final).count()
+    }
+
     /// Number of the next attempt.
     #[must_use]
     pub fn next_attempt(&self) -> u32 {
@@ -149,6 +166,10 @@ impl IpeFacts {
                 failure.document.code, failure.document.message
             )),
             (None, None) if self.attempts.is_empty() => Some("no attempt has ended".to_owned()),
+            (None, None) if self.suspended().is_some() => Some(
+                "an invocation stopped at the end of a key range; another goes on with it"
+                    .to_owned(),
+            ),
             (None, None) => Some(
                 "the last worker ended without a word; the queue delivers the message again"
                     .to_owned(),
@@ -180,6 +201,7 @@ impl AttemptFacts {
                 (Some(r), _) if r.state == IpeState::Passed => AttemptOutcome::Passed,
                 (Some(_), _) => AttemptOutcome::Rejected,
                 (None, Some(_)) => AttemptOutcome::Failed,
+                (None, None) if self.segments > 0 => AttemptOutcome::Suspended,
                 (None, None) => AttemptOutcome::Abandoned,
             },
             code: failure.map(|f| f.code),

@@ -46,6 +46,18 @@ pub const PARAMETERS: &str = "parameters.json";
 /// File name of the load record in an attempt's folder.
 pub const LOAD: &str = "load.json";
 
+/// File name of the n-th segment record (from 1) in an attempt's folder.
+#[must_use]
+pub fn segment(number: u32) -> String {
+    format!("segment-{number}.json")
+}
+
+/// The number of a segment record by its file name; `None` for another file.
+#[must_use]
+pub fn segment_number(path: &str) -> Option<u32> {
+    number(path.strip_prefix("segment-")?.strip_suffix(".json")?)
+}
+
 impl Layout {
     /// A layout below `prefix`, which may be empty; slashes at its ends do not matter.
     #[must_use]

@@ -14,7 +14,7 @@ use crate::{
     lineage::Lineage,
     load::LoadedTotal,
     plan::{PlannedControl, Software, Stage},
-    receipt::{ControlTotal, SourceIdentity},
+    receipt::{ControlTotal, PartitionRecord, SourceIdentity},
     run::{IpeState, RunState},
     start::Trigger,
 };
@@ -187,6 +187,9 @@ pub struct ManifestIpe {
     pub counts: Option<HopCounts>,
     /// Digest of what the rows hold, as in the receipt; `None` without one.
     pub content_sha256: Option<Sha256>,
+    /// How the rows were cut into key ranges; `None` for one query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<ManifestPartition>,
     /// Control totals.
     pub control_totals: Vec<ControlTotal>,
     /// Totals as the warehouse computes them.
@@ -197,6 +200,36 @@ pub struct ManifestIpe {
     pub source: Option<SourceIdentity>,
     /// Where the rows are published; `None` when they are not.
     pub warehouse: Option<WarehouseRecord>,
+}
+
+/// How an extraction was cut, in short; its receipt has every range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestPartition {
+    /// Column of the contract.
+    pub column: String,
+    /// Its lowest value when the attempt began; `None` without rows.
+    pub lowest: Option<i64>,
+    /// Its highest value then: rows that arrived above it are not in the extract.
+    pub high_water_mark: Option<i64>,
+    /// Queries that were run, one for each range.
+    pub ranges: usize,
+    /// Invocations that took part.
+    pub invocations: usize,
+}
+
+impl ManifestPartition {
+    /// What the receipt says in short.
+    #[must_use]
+    pub fn of(record: &PartitionRecord) -> Self {
+        Self {
+            column: record.column.clone(),
+            lowest: record.span.map(|span| span.lowest),
+            high_water_mark: record.span.map(|span| span.high_water_mark),
+            ranges: record.ranges.len(),
+            invocations: record.invocations.len(),
+        }
+    }
 }
 
 /// Rows at the four hops.
@@ -253,6 +286,8 @@ pub enum AttemptOutcome {
     Failed,
     /// With neither: the worker died.
     Abandoned,
+    /// Not at all: an invocation stopped at the end of a key range, and no other has gone on with it yet.
+    Suspended,
 }
 
 /// Where the rows are in the warehouse.

@@ -15,6 +15,8 @@ use crate::{
     digest::Sha256,
     id::{ControlId, IpeId, RunId},
     lineage::Lineage,
+    partition::{KeyRange, OpenParameter, Span},
+    receipt::{PartitionRecord, RangeRecord},
     schema_tag::schema_tag,
     sql_type::SqlType,
     start::Trigger,
@@ -160,6 +162,9 @@ pub struct PlannedIpe {
     pub witness: PlannedWitness,
     /// Accuracy, negative.
     pub negative: PlannedNegative,
+    /// How the rows are cut into key ranges; `None` for one query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PlannedPartition>,
     /// Redshift table, without schema.
     pub table: String,
     /// How the texts stand to what was approved.
@@ -172,10 +177,12 @@ pub struct PlannedIpe {
 
 impl PlannedIpe {
     /// `parameters.json` of an attempt at this IPE: what was bound to which query.
+    ///
+    /// The bounds of the ranges are known only when the attempt has ended.
     #[must_use]
-    pub fn parameters_document(&self) -> serde_json::Value {
+    pub fn parameters_document(&self, ranges: Option<&PartitionRecord>) -> serde_json::Value {
         let (completeness, negative) = (&self.completeness.query, &self.negative);
-        serde_json::json!({
+        let mut document = serde_json::json!({
             "extraction": self.extraction.parameters,
             "completeness": {"sql": completeness.sql, "parameters": completeness.parameters},
             "witness": self.witness,
@@ -184,7 +191,18 @@ impl PlannedIpe {
                 "change": negative.change,
                 "parameters": negative.query.parameters,
             },
-        })
+        });
+        if let Some(partition) = &self.partition {
+            document["partition"] = serde_json::json!({
+                "column": partition.column,
+                "sql": partition.query.sql,
+                "parameters": partition.query.parameters,
+                "open": partition.open(),
+                "high_water_mark": ranges.and_then(|r| r.span).map(|span| span.high_water_mark),
+                "ranges": ranges.map_or_else(Vec::new, |r| r.ranges.iter().map(RangeRecord::range).collect()),
+            });
+        }
+        document
     }
 
     /// The column of that name.
@@ -237,6 +255,66 @@ pub struct PlannedCompleteness {
     pub rows: String,
     /// Control totals.
     pub totals: Vec<Total>,
+}
+
+/// How the rows are cut into key ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedPartition {
+    /// Column of the contract: an integer, never NULL.
+    pub column: String,
+    /// Returns one row: [`LOWEST`](Self::LOWEST) and [`HIGHEST`](Self::HIGHEST) value of the column.
+    pub query: BoundQuery,
+    /// Rows that a range should have.
+    pub rows_per_range: u64,
+    /// Bound to the value behind which a range begins.
+    pub after: OpenParameter,
+    /// Bound to the last value of a range.
+    pub upto: OpenParameter,
+    /// Bound to the highest value when the attempt began, where a query uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_water_mark: Option<OpenParameter>,
+}
+
+impl PlannedPartition {
+    /// Column of the bounds query with the lowest value.
+    pub const LOWEST: &'static str = "lowest";
+    /// Column of the bounds query with the highest value.
+    pub const HIGHEST: &'static str = "highest";
+
+    /// The parameters that the run binds.
+    #[must_use]
+    pub fn open(&self) -> Vec<&OpenParameter> {
+        let mut open = vec![&self.after, &self.upto];
+        open.extend(&self.high_water_mark);
+        open
+    }
+
+    /// The query with the bounds of a range bound to it.
+    #[must_use]
+    pub fn within(&self, query: &BoundQuery, range: KeyRange) -> BoundQuery {
+        query.completed(&[(&self.after, range.after), (&self.upto, range.upto)])
+    }
+
+    /// The query with the high-water mark bound to it, where it uses it. Without rows, and so without a mark, it looks at
+    /// nothing.
+    #[must_use]
+    pub fn below_mark(&self, query: &BoundQuery, span: Option<Span>) -> BoundQuery {
+        let Some(open) = &self.high_water_mark else {
+            return query.clone();
+        };
+        let mark = span.map_or(open.bounds().0, |span| span.high_water_mark);
+        query.completed(&[(open, mark)])
+    }
+
+    /// The query as if no value were above the high-water mark.
+    #[must_use]
+    pub fn without_mark(&self, query: &BoundQuery) -> BoundQuery {
+        let Some(open) = &self.high_water_mark else {
+            return query.clone();
+        };
+        query.completed(&[(open, open.bounds().1)])
+    }
 }
 
 /// A known transaction that must be in the extract.

@@ -10,6 +10,7 @@ use crate::{
     code::{Code, Retry},
     digest::Sha256,
     id::{IpeId, RunId},
+    partition::{KeyRange, Span},
     plan::Software,
     run::IpeState,
     schema_tag::schema_tag,
@@ -61,11 +62,70 @@ pub struct Receipt {
     /// The witness that was looked for, so that an outsider can look for it again in the Parquet files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witness: Vec<WitnessValue>,
+    /// How the rows were cut into ranges and invocations; `None` for an IPE that is extracted by one query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionRecord>,
     /// Every file of the attempt but this one, in order of path.
     pub files: Vec<FileRecord>,
     /// The program.
     pub software: Software,
     /// The invocation.
+    pub worker: WorkerRecord,
+}
+
+/// How an extraction was cut: the bounds that were bound to each query, and who ran it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionRecord {
+    /// Column of the contract.
+    pub column: String,
+    /// Its values when the attempt began; `None` when there were no rows.
+    pub span: Option<Span>,
+    /// One query each, in order: the first begins below the lowest value, the last ends at the high-water mark.
+    pub ranges: Vec<RangeRecord>,
+    /// The invocations that took part, in order; the last wrote the receipt.
+    pub invocations: Vec<InvocationRecord>,
+}
+
+/// One range of the extraction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RangeRecord {
+    /// The value behind which it begins.
+    pub after: i64,
+    /// Its last value.
+    pub upto: i64,
+    /// Rows extracted.
+    pub rows: u64,
+    /// Its Parquet parts.
+    pub files: Vec<String>,
+}
+
+impl RangeRecord {
+    /// The bounds that were bound.
+    #[must_use]
+    pub fn range(&self) -> KeyRange {
+        KeyRange {
+            after: self.after,
+            upto: self.upto,
+        }
+    }
+}
+
+/// One invocation of several that did an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvocationRecord {
+    /// The segment record that it left; `None` for one that only concluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u32>,
+    /// Ranges that it did.
+    pub ranges: usize,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it stopped.
+    pub ended_at: Timestamp,
+    /// Who it was.
     pub worker: WorkerRecord,
 }
 

@@ -6,8 +6,8 @@ use soxauto_domain::{
     facts::{IpeFacts, RunFacts},
     layout,
     manifest::{
-        HopCounts, ManifestIpe, ManifestLink, Predicate, PredicateKind, STATEMENT_TYPE, Statement,
-        Subject, SubjectAnnotations, SubjectDigest, WarehouseRecord,
+        HopCounts, ManifestIpe, ManifestLink, ManifestPartition, Predicate, PredicateKind,
+        STATEMENT_TYPE, Statement, Subject, SubjectAnnotations, SubjectDigest, WarehouseRecord,
     },
     plan::{PlannedControl, PlannedIpe, Software, Stage},
 };
@@ -126,6 +126,9 @@ fn manifest_ipe(planned: &PlannedIpe, ipe: &IpeFacts, warehouse_schema: &str) ->
             warehouse: load.map(|l| l.rows),
         }),
         content_sha256: receipt.map(|r| r.content_sha256),
+        partition: receipt
+            .and_then(|r| r.partition.as_ref())
+            .map(ManifestPartition::of),
         control_totals: receipt
             .map(|r| r.control_totals.clone())
             .unwrap_or_default(),

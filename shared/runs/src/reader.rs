@@ -11,6 +11,7 @@ use soxauto_domain::{
     facts::{AttemptFacts, IpeFacts, RunFacts, Stored},
     layout::{self, Attempt, Layout, Object},
     load::LoadRecord,
+    segment::Segment,
 };
 
 use crate::error::RunsError;
@@ -213,12 +214,14 @@ impl RunReader {
                 continue;
             };
             let place = (attempt.ipe_id.clone(), attempt.number);
-            found.entry(place).or_insert(AttemptFacts {
+            let facts = found.entry(place).or_insert(AttemptFacts {
                 number: attempt.number,
                 receipt: None,
                 failure: None,
                 load: None,
+                segments: 0,
             });
+            facts.segments += u32::from(layout::segment_number(&path).is_some());
             if matches!(
                 path.as_str(),
                 layout::RECEIPT | layout::FAILURE | layout::LOAD
@@ -281,6 +284,25 @@ impl RunReader {
                 format!("{}/{}/attempt-{}", says.run_id, says.ipe_id, says.number),
             ))
         }
+    }
+
+    /// The first `count` segment records of an attempt, in order.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
+    pub async fn segments(
+        &self,
+        attempt: &Attempt,
+        count: u32,
+    ) -> Result<Vec<Stored<Segment>>, RunsError> {
+        stream::iter(1..=count)
+            .map(|number| async move {
+                let key = self.layout.file(attempt, &layout::segment(number));
+                self.stored::<Segment>(&key).await
+            })
+            .buffered(PARALLEL)
+            .try_collect()
+            .await
     }
 
     /// A JSON document with the digest and size of its bytes.

@@ -21,6 +21,8 @@ pub enum Part {
     Completeness,
     /// The witness query.
     Witness,
+    /// The query for the bounds of the key ranges.
+    Partition,
 }
 
 impl Part {
@@ -32,6 +34,7 @@ impl Part {
             Self::Extraction => "extraction",
             Self::Completeness => "completeness",
             Self::Witness => "witness",
+            Self::Partition => "partition",
         }
     }
 }
@@ -47,7 +50,8 @@ pub struct Piece {
     pub spaced: bool,
 }
 
-/// The pieces of every part, in the order of the digest. An IPE whose witness is no query lacks the last part.
+/// The pieces of every part, in the order of the digest. An IPE whose witness is no query lacks that part, one without key
+/// ranges the last.
 #[must_use]
 pub fn pieces(texts: &Texts) -> Vec<(Part, Vec<Piece>)> {
     let declared = texts
@@ -69,6 +73,12 @@ pub fn pieces(texts: &Texts) -> Vec<(Part, Vec<Piece>)> {
             .witness
             .as_deref()
             .map(|sql| (Part::Witness, tokens(sql))),
+    );
+    parts.extend(
+        texts
+            .partition
+            .as_deref()
+            .map(|sql| (Part::Partition, tokens(sql))),
     );
     parts
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 use soxauto_domain::catalog::{IpeFile, ParameterSource, Problem};
 use sqlparser::ast::{BinaryOperator, Expr, Spanned, Visit, Visitor};
 
-use crate::{parameters::name_of, query::Query};
+use crate::{parameters::name_of, partition::mirrored, query::Query};
 
 const EXCLUSIVE: &str = "The cutoff is the first day after the period: compare with < @cutoff or >= @cutoff, or use closing_date for the last day";
 
@@ -109,15 +109,5 @@ impl Visitor for Filters<'_, '_> {
             _ => {}
         }
         ControlFlow::Continue(())
-    }
-}
-
-fn mirrored(op: &BinaryOperator) -> BinaryOperator {
-    match op {
-        BinaryOperator::Lt => BinaryOperator::Gt,
-        BinaryOperator::LtEq => BinaryOperator::GtEq,
-        BinaryOperator::Gt => BinaryOperator::Lt,
-        BinaryOperator::GtEq => BinaryOperator::LtEq,
-        other => other.clone(),
     }
 }

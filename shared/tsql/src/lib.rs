@@ -16,6 +16,7 @@ mod objects;
 mod order;
 mod outputs;
 mod parameters;
+mod partition;
 mod query;
 mod words;
 
@@ -75,7 +76,14 @@ fn check_ipe(ipe: &Ipe) -> Vec<Problem> {
         (Some(name), Some(sql)) => Query::read(name, sql, &mut problems),
         _ => None,
     };
-    for query in [&extraction, &completeness, &witness].into_iter().flatten() {
+    let bounds = match (&ipe.file.partition, &ipe.partition_sql) {
+        (Some(partition), Some(sql)) => Query::read(&partition.query, sql, &mut problems),
+        _ => None,
+    };
+    for query in [&extraction, &completeness, &witness, &bounds]
+        .into_iter()
+        .flatten()
+    {
         words::check(query, &mut problems);
         order::check(query, &mut problems);
         objects::check(query, &mut problems);
@@ -90,6 +98,16 @@ fn check_ipe(ipe: &Ipe) -> Vec<Problem> {
     if let Some(query) = &completeness {
         outputs::completeness(query, ipe, &mut problems);
         parameters::period(query, ipe, &mut problems);
+    }
+    if let Some(query) = &bounds {
+        outputs::bounds(query, &mut problems);
+        parameters::period(query, ipe, &mut problems);
+    }
+    if let Some(query) = &extraction {
+        partition::ranges(query, ipe, &mut problems);
+    }
+    for query in [&completeness, &witness].into_iter().flatten() {
+        partition::mark(query, ipe, &mut problems);
     }
     if let Some(query) = &witness {
         outputs::witness(query, ipe, &mut problems);

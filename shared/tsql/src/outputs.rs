@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use soxauto_domain::catalog::{Ipe, Problem};
+use soxauto_domain::{
+    catalog::{Ipe, Problem},
+    plan::PlannedPartition,
+};
 use sqlparser::{
     ast::{Expr, SelectItem, SetExpr, Spanned},
     tokenizer::Span,
@@ -113,6 +116,22 @@ pub(crate) fn completeness(query: &Query<'_>, ipe: &Ipe, problems: &mut Vec<Prob
                 "Select it once, under this name",
             ));
         }
+    }
+}
+
+/// Reports a bounds query that does not return exactly the lowest and the highest value.
+pub(crate) fn bounds(query: &Query<'_>, problems: &mut Vec<Problem>) {
+    let Some(found) = outputs(query, problems) else {
+        return;
+    };
+    let names: Vec<Option<&str>> = found.iter().map(|output| output.name.as_deref()).collect();
+    let (lowest, highest) = (PlannedPartition::LOWEST, PlannedPartition::HIGHEST);
+    if names != [Some(lowest), Some(highest)] {
+        problems.push(query.problem(
+            found.first().map_or(Span::empty(), |output| output.span),
+            format!("the bounds query does not return {lowest} and {highest}, in this order"),
+            format!("Select MIN(…) AS {lowest}, MAX(…) AS {highest}"),
+        ));
     }
 }
 

@@ -471,7 +471,7 @@ async fn small_files(run: &mut Run<'_>, attempt: &Attempt) {
     );
     let file = name("parameters.json");
     json_file(run, Check::Parameters, &file, |found| {
-        (*found != planned.parameters_document())
+        (*found != planned.parameters_document(receipt.partition.as_ref()))
             .then(|| "it holds other values than the plan pins".to_owned())
     })
     .await;

@@ -483,7 +483,9 @@ fn facts(revision: &Revision, records: &Records) -> Result<RunFacts, String> {
                 receipt: None,
                 failure: None,
                 load: None,
+                segments: 0,
             });
+        facts.segments += u32::from(layout::segment_number(&path).is_some());
         let unbelieved = || format!("{name} is not believed");
         match path.as_str() {
             layout::RECEIPT => {

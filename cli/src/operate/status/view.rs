@@ -156,6 +156,7 @@ fn row(ipe: &IpeStatus, now: Timestamp) -> [String; 5] {
             (AttemptOutcome::Rejected, None) => "rejected".to_owned(),
             (AttemptOutcome::Failed, None) => "failed".to_owned(),
             (AttemptOutcome::Abandoned, None) => "abandoned".to_owned(),
+            (AttemptOutcome::Suspended, None) => "suspended".to_owned(),
         })
         .collect();
     [

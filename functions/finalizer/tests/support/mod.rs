@@ -291,6 +291,7 @@ impl World {
             control_totals: vec![],
             checks: vec![check],
             witness: vec![],
+            partition: None,
             files: records,
             software: software(),
             worker: worker(),

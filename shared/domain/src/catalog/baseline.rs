@@ -52,6 +52,9 @@ pub struct Texts {
     /// The witness query, when the witness is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<String>,
+    /// The bounds query, when the extraction is cut into ranges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
 }
 
 impl Texts {
@@ -123,6 +126,7 @@ impl Ipe {
             extraction: self.sql.clone(),
             completeness: self.completeness_sql.clone(),
             witness: self.witness_sql.clone(),
+            partition: self.partition_sql.clone(),
         }
     }
 }

@@ -68,6 +68,9 @@ pub struct IpeFile {
     pub parameters: BTreeMap<String, Parameter>,
     /// The contract, in the order of the SELECT list.
     pub columns: Vec<Column>,
+    /// How the rows are cut into key ranges, so that an extraction can stop between two and go on later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Independent count and control totals.
     pub completeness: Completeness,
     /// Accuracy, positive.
@@ -76,7 +79,8 @@ pub struct IpeFile {
     pub negative: Negative,
 }
 
-/// A parameter: derived from the cutoff, one value, or a list. Exactly one of `from`, `value`, `values`.
+/// A parameter: derived from the cutoff, one value, a list, or a bound of a key range. Exactly one of `from`, `value`,
+/// `values`, `partition`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
@@ -92,6 +96,47 @@ pub struct Parameter {
     /// A list of values; `IN (@name)` is expanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
+    /// A bound that each query of a partitioned extraction gets anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionBound>,
+}
+
+/// What a parameter of a partitioned extraction is bound to.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionBound {
+    /// The value behind which the range begins: `column > @after`.
+    After,
+    /// The last value of the range: `column <= @upto`.
+    Upto,
+    /// The highest value when the attempt began: `column <= @high_water_mark`, in completeness and witness.
+    HighWaterMark,
+}
+
+impl PartitionBound {
+    /// The name in the catalog.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::After => "after",
+            Self::Upto => "upto",
+            Self::HighWaterMark => "high_water_mark",
+        }
+    }
+}
+
+/// Key ranges: one query each.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Column of the contract: an integer, not nullable.
+    pub column: String,
+    /// File with a query that returns one row, `lowest` and `highest` value of the column.
+    pub query: String,
+    /// Rows that a range should have.
+    pub rows_per_range: u64,
 }
 
 /// Dates derived from the cutoff in the control's time zone.

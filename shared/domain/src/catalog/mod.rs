@@ -9,6 +9,8 @@ mod file;
 mod lineage;
 mod locate;
 mod model;
+#[cfg(test)]
+mod partition_tests;
 mod problem;
 mod read;
 mod resolve;
@@ -19,8 +21,8 @@ mod tests;
 
 pub use baseline::{BaselineFile, BaselineSchema, Texts};
 pub use file::{
-    Column, Completeness, ControlFile, IpeFile, Negative, Parameter, ParameterSource, Rounding,
-    Sample, Total, TotalFunction, Witness,
+    Column, Completeness, ControlFile, IpeFile, Negative, Parameter, ParameterSource, Partition,
+    PartitionBound, Rounding, Sample, Total, TotalFunction, Witness,
 };
 pub use model::{Catalog, Ipe, MAX_COLUMNS, TRACEABILITY_COLUMNS};
 pub use problem::Problem;

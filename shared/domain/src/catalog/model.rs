@@ -69,6 +69,8 @@ pub struct Ipe {
     pub completeness_sql: String,
     /// The witness query, when the witness is one.
     pub witness_sql: Option<String>,
+    /// The bounds query, when the extraction is cut into ranges.
+    pub partition_sql: Option<String>,
     /// What was approved, if anything was.
     pub baseline: Option<BaselineFile>,
     /// Where its columns come from, if the catalog says so.

@@ -242,6 +242,13 @@ fn read_ipe(
         .query
         .as_deref()
         .and_then(|name| fetch(name, &[Step::Key("witness"), Step::Key("query")], problems));
+    let partition_sql = file.partition.as_ref().and_then(|partition| {
+        fetch(
+            &partition.query,
+            &[Step::Key("partition"), Step::Key("query")],
+            problems,
+        )
+    });
     check::file(&file, at, problems);
     let ipe = Ipe {
         id: id?,
@@ -250,6 +257,7 @@ fn read_ipe(
         sql: sql?,
         completeness_sql: completeness_sql?,
         witness_sql,
+        partition_sql,
         file,
         baseline: None,
         lineage: None,

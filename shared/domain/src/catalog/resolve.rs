@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::{
-    file::{Column, Parameter, ParameterSource},
+    file::{Column, IpeFile, Parameter, ParameterSource, PartitionBound},
     model::Ipe,
 };
 use crate::{
     approval::BaselineStatus,
     bind::{self, BoundQuery, ParameterValue, Values},
     calendar::Period,
-    plan::{ColumnContract, PlannedCompleteness, PlannedIpe, PlannedNegative, PlannedWitness},
+    partition::OpenParameter,
+    plan::{
+        ColumnContract, PlannedCompleteness, PlannedIpe, PlannedNegative, PlannedPartition,
+        PlannedWitness,
+    },
 };
 
 /// A resolved value could not be bound; [`read`](super::read()) has excluded this for a valid catalog.
@@ -55,6 +59,24 @@ impl Ipe {
                 values: matching.clone().unwrap_or_default(),
             },
         };
+        let partition = match (&file.partition, &self.partition_sql) {
+            (Some(partition), Some(sql)) => {
+                let open = |bound| open_parameter(file, bound);
+                // Without both bounds there is no range; `read` has said so.
+                match (open(PartitionBound::After), open(PartitionBound::Upto)) {
+                    (Some(after), Some(upto)) => Some(PlannedPartition {
+                        column: partition.column.clone(),
+                        query: query(sql, &values)?,
+                        rows_per_range: partition.rows_per_range,
+                        after,
+                        upto,
+                        high_water_mark: open(PartitionBound::HighWaterMark),
+                    }),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
         Ok(PlannedIpe {
             id: self.id.clone(),
             title: file.title.clone(),
@@ -85,6 +107,7 @@ impl Ipe {
                 },
                 values: file.negative.matching.clone(),
             },
+            partition,
             table: file.table.clone(),
             baseline: BaselineStatus::None,
             lineage: self.lineage.clone(),
@@ -101,11 +124,24 @@ fn derived(source: ParameterSource, period: &Period) -> Date {
     }
 }
 
+/// The parameter that is bound to this.
+fn open_parameter(file: &IpeFile, bound: PartitionBound) -> Option<OpenParameter> {
+    let (name, parameter) = file
+        .parameters
+        .iter()
+        .find(|(_, parameter)| parameter.partition == Some(bound))?;
+    Some(OpenParameter {
+        name: format!("@{name}"),
+        sql_type: parameter.sql_type.parse().ok()?,
+    })
+}
+
 fn parameter_value(parameter: &Parameter, period: &Period) -> Option<ParameterValue> {
     let values = match (&parameter.from, &parameter.value, &parameter.values) {
         (Some(source), ..) => Values::One(derived(*source, period).to_string()),
         (_, Some(value), _) => Values::One(value.clone()),
         (_, _, Some(list)) => Values::List(list.clone()),
+        _ if parameter.partition.is_some() => Values::Open,
         _ => return None,
     };
     Some(ParameterValue {

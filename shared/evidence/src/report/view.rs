@@ -582,6 +582,16 @@ fn queries<'a>(plan: &'a PlannedIpe, period: &Period) -> Vec<Query<'a>> {
             &plan.completeness.query,
         ),
     ];
+    if let Some(partition) = &plan.partition {
+        all.push(query(
+            "The query for the key ranges",
+            format!(
+                "The lowest and the highest {} when the extraction began. The extraction ran once for each range between them.",
+                partition.column
+            ),
+            &partition.query,
+        ));
+    }
     if let PlannedWitness::Query { query: witness } = &plan.witness {
         all.push(query(
             "The query for the witness",

@@ -191,6 +191,7 @@ pub(crate) fn outcome(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::Rejected => "rejected",
         AttemptOutcome::Failed => "failed",
         AttemptOutcome::Abandoned => "abandoned",
+        AttemptOutcome::Suspended => "suspended",
     }
 }
 
@@ -198,6 +199,7 @@ pub(crate) fn outcome(outcome: AttemptOutcome) -> &'static str {
 pub(crate) fn ended(outcome_of: AttemptOutcome) -> &'static str {
     match outcome_of {
         AttemptOutcome::Abandoned => "ended without a word",
+        AttemptOutcome::Suspended => "stopped between two key ranges",
         other => outcome(other),
     }
 }

@@ -318,6 +318,7 @@ impl Run {
             receipt: None,
             failure: None,
             load: None,
+            segments: 0,
         };
         ipe.attempts.push(make(attempt, &planned, empty));
     }
@@ -354,6 +355,7 @@ impl Run {
                 checks: checks(planned, rows, &control_totals),
                 witness: vec![],
                 control_totals,
+                partition: None,
                 files: vec![],
                 software: software("soxauto-worker"),
                 worker: worker(1),

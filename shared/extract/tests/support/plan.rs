@@ -118,6 +118,7 @@ pub fn ipe() -> PlannedIpe {
             change: "without 13004".into(),
             values: BTreeMap::from([("Account".to_owned(), "13004".to_owned())]),
         },
+        partition: None,
         table: "pg01_validated_ipe_07".into(),
         baseline: soxauto_domain::BaselineStatus::None,
         lineage: None,

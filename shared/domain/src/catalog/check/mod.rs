@@ -3,6 +3,7 @@
 mod columns;
 mod names;
 mod parameters;
+mod partition;
 mod proofs;
 mod texts;
 
@@ -23,12 +24,14 @@ pub(super) use names::is_warehouse_name;
 pub(super) fn file(file: &IpeFile, at: &Locator<'_>, problems: &mut Vec<Problem>) {
     columns::check(file, at, problems);
     parameters::check(file, at, problems);
+    partition::check(file, at, problems);
     proofs::check(file, at, problems);
 }
 
 /// The rules between an IPE's TOML file and its queries.
 pub(super) fn texts(ipe: &Ipe, at: &Locator<'_>, problems: &mut Vec<Problem>) {
     texts::check(ipe, at, problems);
+    partition::texts(ipe, at, problems);
 }
 
 fn column<'f>(file: &'f IpeFile, name: &str) -> Option<&'f Column> {

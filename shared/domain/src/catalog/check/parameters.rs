@@ -42,11 +42,12 @@ pub(super) fn check(file: &IpeFile, at: &Locator<'_>, problems: &mut Vec<Problem
             parameter.from.is_some(),
             parameter.value.is_some(),
             parameter.values.is_some(),
+            parameter.partition.is_some(),
         ];
         if given.iter().filter(|given| **given).count() != 1 {
             problems.push(at.problem(
                 &steps,
-                format!("parameter {name} needs exactly one of from, value and values"),
+                format!("parameter {name} needs exactly one of from, value, values and partition"),
                 "Keep one of them",
             ));
             continue;

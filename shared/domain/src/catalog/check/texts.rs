@@ -20,6 +20,10 @@ pub(super) fn check(ipe: &Ipe, at: &Locator<'_>, problems: &mut Vec<Problem>) {
         Some((&file.query, &ipe.sql)),
         Some((&file.completeness.query, &ipe.completeness_sql)),
         file.witness.query.as_ref().zip(ipe.witness_sql.as_ref()),
+        file.partition
+            .as_ref()
+            .map(|partition| &partition.query)
+            .zip(ipe.partition_sql.as_ref()),
     ];
     for (name, sql) in texts.into_iter().flatten() {
         match bind::uses(sql) {
