@@ -244,12 +244,6 @@ impl<W: AsyncWrite + Unpin> PacketWriter<W> {
         self.sink.flush().await
     }
 
-    /// Sends bytes that are packets already.
-    pub(crate) async fn send_packets(&mut self, packets: &[u8]) -> io::Result<()> {
-        self.flush().await?;
-        self.sink.write_all(packets).await
-    }
-
     async fn write_wire(&mut self) -> io::Result<()> {
         if self.wire.is_empty() {
             return Ok(());

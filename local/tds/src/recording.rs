@@ -2,24 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use crate::arrow::readers;
 use crate::error::{Failure, SqlError};
-use crate::packet::{HEADER, MAX_PACKET_SIZE, MIN_PACKET_SIZE, kind};
 use crate::response::{Response, put_arrow_row};
 use crate::types::Column;
 
-/// A result set whose rows are packets already. The packet size is that of the recording, whatever the client
-/// negotiated; record with the size that it will ask for.
+/// Bytes that are sent at once. A timer's tick is a millisecond, so a pace holds up to a gigabyte a second.
+const PIECE: usize = 1024 * 1024;
+
+/// A result set whose rows are encoded already; a replay only cuts them into packets of the size that the client asked for.
 #[derive(Clone)]
 pub struct Recording {
     columns: Arc<[Column]>,
-    packets: Bytes,
+    tokens: Bytes,
     rows: u64,
     times: u64,
+    bytes_per_second: Option<u64>,
 }
 
 impl fmt::Debug for Recording {
@@ -27,20 +31,19 @@ impl fmt::Debug for Recording {
         f.debug_struct("Recording")
             .field("rows", &self.rows)
             .field("times", &self.times)
-            .field("bytes", &self.packets.len())
+            .field("bytes", &self.tokens.len())
             .finish_non_exhaustive()
     }
 }
 
 impl Recording {
-    /// Encodes batches into packets of `packet_size` bytes; a replay sends them `times` times over.
+    /// Encodes batches, which stay in memory as they are sent; a replay sends them `times` times over.
     ///
     /// # Errors
     /// When a value does not fit its declared type, or a column is in UTF-8: how that is sent depends on the client.
     pub fn new(
         columns: Vec<Column>,
-        batches: &[RecordBatch],
-        packet_size: usize,
+        batches: impl IntoIterator<Item = RecordBatch>,
         times: u64,
     ) -> Result<Self, SqlError> {
         if let Some(column) = columns
@@ -56,33 +59,36 @@ impl Recording {
                 ),
             ));
         }
-        let payload = packet_size.clamp(MIN_PACKET_SIZE, MAX_PACKET_SIZE) - HEADER;
         let mut tokens = BytesMut::new();
         let mut rows = 0;
         for batch in batches {
-            let readers = readers(&columns, batch)?;
+            let readers = readers(&columns, &batch)?;
             for row in 0..batch.num_rows() {
                 put_arrow_row(&columns, &readers, row, &mut tokens)?;
             }
             rows += batch.num_rows() as u64;
         }
-        let mut packets = BytesMut::with_capacity(tokens.len() + tokens.len() / payload * HEADER);
-        for (number, piece) in tokens.chunks(payload).enumerate() {
-            packets.put_u8(kind::RESPONSE);
-            packets.put_u8(0);
-            packets.put_u16(u16::try_from(piece.len() + HEADER).unwrap_or(u16::MAX));
-            packets.put_u16(0);
-            // Packet numbers wrap at 256.
-            packets.put_u8((number & 0xFF) as u8);
-            packets.put_u8(0);
-            packets.extend_from_slice(piece);
-        }
         Ok(Self {
             columns: columns.into(),
-            packets: packets.freeze(),
+            tokens: tokens.freeze(),
             rows,
             times,
+            bytes_per_second: None,
         })
+    }
+
+    /// The same, sent no faster than that: a server that is the limit.
+    #[must_use]
+    pub fn paced(self, bytes_per_second: u64) -> Self {
+        Self {
+            bytes_per_second: Some(bytes_per_second.max(1)),
+            ..self
+        }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// Rows of a whole replay.
@@ -90,15 +96,25 @@ impl Recording {
         self.rows * self.times
     }
 
-    /// Bytes of a whole replay, packet headers included.
+    /// Bytes of a whole replay, without the headers of the packets.
     pub fn bytes(&self) -> u64 {
-        self.packets.len() as u64 * self.times
+        self.tokens.len() as u64 * self.times
     }
 
     pub(crate) async fn replay(&self, out: &mut Response<'_>) -> Result<(), Failure> {
         out.start(&self.columns).await?;
+        let started = Instant::now();
+        let mut sent = 0u64;
         for _ in 0..self.times {
-            out.packets(&self.packets, self.rows).await?;
+            for piece in self.tokens.chunks(PIECE) {
+                out.encoded_rows(piece, 0).await?;
+                sent += piece.len() as u64;
+                if let Some(pace) = self.bytes_per_second {
+                    let due = Duration::from_secs_f64(sent as f64 / pace as f64);
+                    tokio::time::sleep_until(started + due).await;
+                }
+            }
+            out.encoded_rows(&[], self.rows).await?;
         }
         out.end_rows();
         Ok(())

@@ -188,17 +188,14 @@ impl<'a> Response<'a> {
         self.out.flush().await.map_err(Failure::Client)
     }
 
-    /// Sends packets that are complete with their headers and hold `rows` rows; see [`crate::Recording`].
-    ///
-    /// # Errors
-    /// [`Failure::Cancelled`] or [`Failure::Client`].
-    pub async fn packets(&mut self, packets: &[u8], rows: u64) -> Result<(), Failure> {
-        self.check_cancel()?;
+    /// Sends bytes of rows that are encoded already, with which `rows` of them are complete; see [`crate::Recording`].
+    pub(crate) async fn encoded_rows(&mut self, tokens: &[u8], rows: u64) -> Result<(), Failure> {
+        for piece in tokens.chunks(2 * SEND_AT) {
+            self.out.tokens.extend_from_slice(piece);
+            self.send_when_due().await?;
+        }
         self.rows += rows;
-        self.out
-            .send_packets(packets)
-            .await
-            .map_err(Failure::Client)
+        Ok(())
     }
 
     /// Sends half of a row, and gives the other half back: what a fault in the middle of a row looks like.

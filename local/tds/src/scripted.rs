@@ -170,6 +170,7 @@ impl Session for ScriptedSession {
         for step in self.backend.script(&request).steps() {
             match step {
                 Step::Rows(rows) => return Ok(rows.columns().to_vec()),
+                Step::Replay(recording) => return Ok(recording.columns().to_vec()),
                 Step::Fail(error) => return Err(error.clone().into()),
                 _ => {}
             }

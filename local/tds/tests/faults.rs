@@ -185,7 +185,7 @@ async fn a_cancelled_request_leaves_the_session_usable() {
 
 #[tokio::test]
 async fn a_recording_is_replayed() {
-    let recording = Recording::new(columns(), &[batch(0, 1000)], 4096, 50).unwrap();
+    let recording = Recording::new(columns(), [batch(0, 1000)], 50).unwrap();
     assert_eq!(recording.rows(), 50_000);
     let backend = ScriptedBackend::new().on("replay", Script::new().then(Step::Replay(recording)));
     let server = start(backend).await;
