@@ -328,11 +328,12 @@ def code_rights(name: str) -> set[Right]:
 
 
 def reader_rights(port: Port) -> set[Right]:
-    """What shared/runs does: lists, and reads the plan and the records of attempts."""
+    """What shared/runs does: lists, and reads the plan, manifests and the records of attempts."""
     files = list(sources(RUNS))
     found: set[Right] = set()
     text = dict(files)["reader.rs"]
     keys = {key_pattern("plan")} if "layout.plan(" in text else set()
+    keys |= {key_pattern("manifest")} if "layout.manifest(" in text else set()
     keys |= {key_pattern("file", constant(name)) for name in set(re.findall(r"\blayout::([A-Z]+)\b", text))}
     # `record` reads a load record where the name is neither of the two others.
     keys.add(key_pattern("file", constant("LOAD")))

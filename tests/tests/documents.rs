@@ -138,9 +138,10 @@ const RUNS: &[Run] = &[
 ];
 
 /// What the line after a block says when no test runs it.
-const MARKS: [&str; 3] = [
+const MARKS: [&str; 4] = [
     "(run whole by `tests/tests/evidence/by_hand.rs`)",
     "(needs an AWS account)",
+    "(needs cargo fuzz)",
     "(needs an AWS account, or the stack of `soxauto local up`)",
 ];
 

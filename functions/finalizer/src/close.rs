@@ -1,6 +1,6 @@
 //! Closing a run: the manifest revision, its place in the chain, and its publication.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 use soxauto_cloud::{
@@ -8,7 +8,7 @@ use soxauto_cloud::{
     telemetry::events,
 };
 use soxauto_domain::{
-    Plan, RunState, Sha256,
+    Plan, RunId, RunState, Sha256,
     facts::RunFacts,
     layout::{Object, state},
     manifest::{ManifestLink, Predicate, Statement, Subject},
@@ -25,7 +25,7 @@ use crate::{
     chain::{self, Staged},
     context::Context,
     error::FinalizerError,
-    history, publish, subjects,
+    history, publish, settled, subjects,
 };
 
 /// Closes the run if nothing more will happen to it by itself; returns its state.
@@ -51,6 +51,7 @@ pub async fn close(
     }
     let (link, is_new) = manifest(context, facts, closing).await?;
     publish::publish(context, facts, &link, state, deadline).await?;
+    settled::forget(context, &facts.plan.run_id).await?;
     let marker = state::open_run(&facts.plan.run_id);
     // An earlier call may have died between manifest and event: its marker is still there, and the alarm must not be
     // lost. Told twice is better than not told.
@@ -120,6 +121,31 @@ pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerEr
         Ok(_) | Err(LakeError::AlreadyExists(_)) => Ok(()),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Whether the run has its marker: it is not closed, or something is left to be done.
+///
+/// # Errors
+/// [`FinalizerError`] when the bucket does not answer.
+pub async fn is_marked(context: &Context, run: &RunId) -> Result<bool, FinalizerError> {
+    exists(context, &state::open_run(run)).await
+}
+
+/// Whether the run's last manifest names every file that `facts` holds.
+///
+/// # Errors
+/// [`FinalizerError`] when the bucket does not answer or the manifest cannot be read.
+pub async fn is_told(context: &Context, facts: &RunFacts) -> Result<bool, FinalizerError> {
+    let mut run = facts.clone();
+    refresh(context, &mut run).await?;
+    let Some((_, last)) = last(context, &run).await? else {
+        return Ok(false);
+    };
+    let named: BTreeSet<&str> = last.subject.iter().map(|s| s.name.as_str()).collect();
+    Ok(facts
+        .objects
+        .iter()
+        .all(|(name, _)| named.contains(name.as_str())))
 }
 
 async fn exists(context: &Context, key: &str) -> Result<bool, FinalizerError> {

@@ -22,6 +22,8 @@ use soxauto_domain::{
 };
 use soxauto_runs::RunReader;
 
+use crate::plans::Plans;
+
 /// The environment variables of the finalizer.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -154,6 +156,8 @@ pub struct Context {
     pub leases: Leases,
     /// Reader of runs.
     pub reader: RunReader,
+    /// Plans that were read.
+    pub plans: Plans,
     /// Signs manifests.
     pub signer: Arc<dyn Signer>,
     /// The warehouse.
@@ -205,6 +209,7 @@ impl Context {
                 clients.redshift,
                 settings.warehouse.clone(),
             )),
+            plans: Plans::default(),
             evidence,
             state,
             clock,

@@ -1,10 +1,10 @@
 //! The accepted events: a batch of S3 notifications from the receipts queue, the sweep, and the dry run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use soxauto_domain::{
-    RunId,
+    IpeId, RunId,
     dry_run::DryRun,
     layout::{self, Layout, Object},
 };
@@ -31,9 +31,12 @@ pub struct Notification {
     pub receipt_handle: String,
     /// How often it was delivered, this time included.
     pub receive_count: u32,
-    /// Runs with a new receipt or failure record; empty for a message that is about something else.
-    pub runs: BTreeSet<RunId>,
+    /// The IPEs that have a new receipt or failure record, by run; empty for a message that is about something else.
+    pub news: News,
 }
+
+/// IPEs with a new receipt or failure record, by run.
+pub type News = BTreeMap<RunId, BTreeSet<IpeId>>;
 
 /// Schema of the sweep's input.
 const SWEEP_SCHEMA: &str = "soxauto.sweep/1";
@@ -78,19 +81,19 @@ fn notification(record: &Value, layout: &Layout) -> Result<Notification, Finaliz
         message_id: text("messageId")?,
         receipt_handle: text("receiptHandle")?,
         receive_count: count.unwrap_or(1),
-        runs: runs(&text("body")?, layout),
+        news: news(&text("body")?, layout),
     })
 }
 
-/// The runs that an S3 notification is about. S3's test event and keys of others name none: they are ignored.
-fn runs(body: &str, layout: &Layout) -> BTreeSet<RunId> {
+/// What an S3 notification is about. S3's test event and keys of others name nothing: they are ignored.
+fn news(body: &str, layout: &Layout) -> News {
     let notification: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let records = notification
         .get("Records")
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
-    records
+    let attempts = records
         .iter()
         .filter_map(|record| record.pointer("/s3/object/key").and_then(Value::as_str))
         .filter_map(|key| {
@@ -104,12 +107,18 @@ fn runs(body: &str, layout: &Layout) -> BTreeSet<RunId> {
                 Object::Attempt(attempt, path)
                     if path == layout::RECEIPT || path == layout::FAILURE =>
                 {
-                    Some(attempt.run_id)
+                    Some(attempt)
                 }
                 _ => None,
             }
-        })
-        .collect()
+        });
+    let mut news = News::new();
+    for attempt in attempts {
+        news.entry(attempt.run_id)
+            .or_default()
+            .insert(attempt.ipe_id);
+    }
+    news
 }
 
 #[cfg(test)]
@@ -125,26 +134,32 @@ mod tests {
     #[test]
     fn receipts_and_failures_name_their_run_and_other_keys_none() {
         let layout = Layout::new("evidence");
-        let found = runs(
+        let found = news(
             &body(&[
                 "evidence/C-PG-1/2024-05-01/r1/IPE_07/attempt-1/receipt.json",
-                "evidence%2FC-PG-1%2F2024-05-01%2Fr2%2FIPE_07%2Fattempt-1%2Ffailure.json",
+                "evidence%2FC-PG-1%2F2024-05-01%2Fr2%2FIPE_08%2Fattempt-1%2Ffailure.json",
                 "evidence/C-PG-1/2024-05-01/r3/IPE_07/attempt-1/sample.csv",
                 "evidence/C-PG-1/2024-05-01/r4/plan.json",
                 "other/receipt.json",
             ]),
             &layout,
         );
-        let names: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["C-PG-1/2024-05-01/r1", "C-PG-1/2024-05-01/r2"]);
+        let names: Vec<String> = found
+            .iter()
+            .flat_map(|(run, ipes)| ipes.iter().map(move |ipe| format!("{run}/{ipe}")))
+            .collect();
+        assert_eq!(
+            names,
+            ["C-PG-1/2024-05-01/r1/IPE_07", "C-PG-1/2024-05-01/r2/IPE_08"]
+        );
         assert!(
-            runs(
+            news(
                 "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"}",
                 &layout
             )
             .is_empty()
         );
-        assert!(runs("not json", &layout).is_empty());
+        assert!(news("not json", &layout).is_empty());
     }
 
     #[test]

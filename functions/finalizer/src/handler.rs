@@ -1,13 +1,13 @@
 //! One invocation: bring the named runs further, sweep, or look whether that could be done.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
-use soxauto_domain::RunId;
+use soxauto_domain::{IpeId, RunId};
 use tracing::Instrument as _;
 
 use crate::{
@@ -15,8 +15,7 @@ use crate::{
     dry_run,
     error::FinalizerError,
     event::{Event, Notification},
-    run::{self, IfHeld},
-    sweep,
+    run, sweep,
 };
 
 /// Handles one invocation.
@@ -49,13 +48,20 @@ pub async fn handle(context: &Context, event: LambdaEvent<Value>) -> Result<Valu
 /// Looks once at each run of the batch; the messages of a run that could not be brought further come again.
 async fn receipts(context: &Context, notifications: &[Notification], deadline: Instant) -> Value {
     let mut failed: BTreeMap<&RunId, FinalizerError> = BTreeMap::new();
-    let runs: std::collections::BTreeSet<&RunId> =
-        notifications.iter().flat_map(|n| &n.runs).collect();
-    for run in runs {
-        if let Err(error) = run::advance(context, run, IfHeld::Wait, deadline)
-            .instrument(tracing::info_span!("run", run = %run))
-            .await
-        {
+    let mut news: BTreeMap<&RunId, BTreeSet<IpeId>> = BTreeMap::new();
+    for (run, ipes) in notifications.iter().flat_map(|n| &n.news) {
+        news.entry(run).or_default().extend(ipes.iter().cloned());
+    }
+    for (run, ipes) in news {
+        // However many runs a batch names, what there is no time for comes again.
+        let outcome = if Instant::now() < deadline {
+            run::advance_after(context, run, &ipes, deadline)
+                .instrument(tracing::info_span!("run", run = %run))
+                .await
+        } else {
+            Err(FinalizerError::Deadline)
+        };
+        if let Err(error) = outcome {
             let code = error.code();
             tracing::error!(run = %run, code = code.as_str(), remedy = code.remedy(), "{error}");
             failed.insert(run, error);
@@ -64,7 +70,7 @@ async fn receipts(context: &Context, notifications: &[Notification], deadline: I
     let mut failures = Vec::new();
     for notification in notifications
         .iter()
-        .filter(|n| n.runs.iter().any(|run| failed.contains_key(run)))
+        .filter(|n| n.news.keys().any(|run| failed.contains_key(run)))
     {
         let after = Duration::from_secs(10)
             * 3u32.saturating_pow(notification.receive_count.saturating_sub(1).min(4));

@@ -1,6 +1,9 @@
 //! Loading what passed: one transaction per IPE, proven equal to the receipt before it commits.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -11,7 +14,7 @@ use soxauto_cloud::{
     warehouse::{Statement, TransactionResult, WarehouseError},
 };
 use soxauto_domain::{
-    IpeState, PlannedIpe, Receipt, Sha256,
+    IpeId, IpeState, PlannedIpe, Receipt, Sha256,
     facts::RunFacts,
     layout::{self, Attempt, state},
     load::{LoadRecord, LoadSchema, LoadedTotal},
@@ -35,44 +38,62 @@ struct Pending<'a> {
     receipt: &'a Receipt,
 }
 
-/// Loads every IPE that passed and has no load record. All are tried, also when one fails.
-///
-/// # Errors
-/// The first failure; what was loaded stays loaded and recorded.
-pub async fn load_missing(
-    context: &Context,
-    facts: &RunFacts,
-    deadline: Instant,
-) -> Result<(), FinalizerError> {
+/// What became of the loads that were missing.
+#[derive(Debug)]
+pub struct Loaded {
+    /// IPEs that are loaded and recorded now.
+    pub ipes: BTreeSet<IpeId>,
+    /// The first failure.
+    pub outcome: Result<(), FinalizerError>,
+}
+
+/// Loads every IPE that passed and has no load record. All are tried, also when one fails; what was loaded stays loaded
+/// and recorded.
+pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant) -> Loaded {
+    let mut loaded = Loaded {
+        ipes: BTreeSet::new(),
+        outcome: Ok(()),
+    };
     let pending = pending(facts);
     if pending.is_empty() {
-        return Ok(());
+        return loaded;
     }
     let schema = &facts.plan.control.warehouse_schema;
-    prepare(context, schema, &pending, deadline).await?;
-    let outcomes: Vec<Result<(), FinalizerError>> = stream::iter(&pending)
+    if let Err(error) = prepare(context, schema, &pending, deadline).await {
+        loaded.outcome = Err(error);
+        return loaded;
+    }
+    let outcomes: Vec<(&IpeId, Result<(), FinalizerError>)> = stream::iter(&pending)
         .map(|one| async move {
-            refuse_other_files(context, facts, one)?;
-            load(context, schema, one, deadline).await
+            let outcome = match refuse_other_files(context, facts, one) {
+                Ok(()) => load(context, schema, one, deadline).await,
+                Err(error) => Err(error),
+            };
+            (&one.ipe.id, outcome)
         })
         .buffer_unordered(PARALLEL)
         .collect()
         .await;
-    let mut told = Ok(());
-    for outcome in outcomes {
-        if let Err(error) = outcome {
-            tracing::error!(code = error.code().as_str(), "{error}");
-            // An error that may pass counts more than one that will not: it decides whether the run is looked at again.
-            if told
-                .as_ref()
-                .err()
-                .is_none_or(FinalizerError::is_refused_load)
-            {
-                told = Err(error);
+    for (ipe, outcome) in outcomes {
+        let error = match outcome {
+            Ok(()) => {
+                loaded.ipes.insert(ipe.clone());
+                continue;
             }
+            Err(error) => error,
+        };
+        tracing::error!(code = error.code().as_str(), "{error}");
+        // An error that may pass counts more than one that will not: it decides whether the run is looked at again.
+        if loaded
+            .outcome
+            .as_ref()
+            .err()
+            .is_none_or(FinalizerError::is_refused_load)
+        {
+            loaded.outcome = Err(error);
         }
     }
-    told
+    loaded
 }
 
 /// Whether an IPE passed and has no load record.
@@ -141,7 +162,12 @@ fn refuse_other_files(
     for file in &receipt.files {
         let key = layout.file(&attempt, &file.path);
         let name = key.strip_prefix(&folder).unwrap_or(&key);
-        let found = facts.objects.iter().find(|(object, _)| object == name);
+        // They are in order of path.
+        let found = facts
+            .objects
+            .binary_search_by(|(object, _)| object.as_str().cmp(name))
+            .ok()
+            .and_then(|at| facts.objects.get(at));
         let difference = match found {
             Some((_, size)) if *size == file.size => continue,
             Some((_, size)) => format!("has {size} bytes, not the receipt's {}", file.size),

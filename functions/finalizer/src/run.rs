@@ -1,11 +1,18 @@
 //! Bringing a run further, as the list of its steps: lease, load, close.
+//!
+//! Who hears of one IPE looks at that IPE: a run costs as many calls as it has IPEs, not the square of it. All of the run
+//! is looked at by the sweep, and once every IPE has been seen to end.
 
-use std::{future::Future, time::Instant};
+use std::{collections::BTreeSet, future::Future, time::Instant};
 
 use soxauto_cloud::lease::{Lease, LeaseError};
-use soxauto_domain::{RunId, RunState, layout::state};
+use soxauto_domain::{
+    IpeId, IpeState, RunId, RunState,
+    facts::{IpeFacts, RunFacts},
+    layout::state,
+};
 
-use crate::{close, context::Context, error::FinalizerError, load};
+use crate::{close, context::Context, error::FinalizerError, load, settled};
 
 /// What to do about a run that another finalizer is working on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +34,69 @@ pub async fn advance(
     if_held: IfHeld,
     deadline: Instant,
 ) -> Result<Option<RunState>, FinalizerError> {
-    let Some(mut lease) = acquire(context, run, if_held, deadline).await? else {
+    let Some(lease) = acquire(context, run, if_held, deadline).await? else {
         return Ok(None);
     };
-    let outcome = alive(context, &mut lease, advance_alone(context, run, deadline)).await;
-    if let Err(e) = lease.release().await {
-        // It ends by itself.
-        tracing::warn!("the lease could not be released: {e}");
+    held(context, lease, advance_alone(context, run, deadline)).await
+}
+
+/// As [`advance`], after news of these IPEs: what they miss is done, and the run is closed if they were the last.
+///
+/// # Errors
+/// [`FinalizerError`]; what was done stays done, and the next call continues.
+pub async fn advance_after(
+    context: &Context,
+    run: &RunId,
+    ipes: &BTreeSet<IpeId>,
+    deadline: Instant,
+) -> Result<Option<RunState>, FinalizerError> {
+    let Some(lease) = acquire(context, run, IfHeld::Wait, deadline).await? else {
+        return Ok(None);
+    };
+    held(context, lease, hear_of(context, run, ipes, deadline)).await
+}
+
+async fn hear_of(
+    context: &Context,
+    run: &RunId,
+    ipes: &BTreeSet<IpeId>,
+    deadline: Instant,
+) -> Result<Option<RunState>, FinalizerError> {
+    let Some(plan) = context.plans.of(&context.reader, run).await? else {
+        tracing::warn!("there is no plan: the folder is not a run");
+        return Ok(None);
+    };
+    let past_deadline = context.clock.now() >= plan.head().document.deadline;
+    let known = settled::read(context, run).await?;
+    let facts = context.reader.facts_of(&plan, ipes).await?;
+    match known {
+        Some(known) if !past_deadline => {
+            let loaded = load::load_missing(context, &facts, deadline).await;
+            let ended = ended(&facts, &loaded.ipes);
+            let settled = settled::note(context, known, ipes, &ended).await?;
+            loaded.outcome?;
+            if settled.ipes.len() < plan.count() {
+                return Ok(Some(RunState::Open));
+            }
+        }
+        // A message that comes twice, or late, and tells of nothing new.
+        None if !load::is_missing(&facts)
+            && !close::is_marked(context, run).await?
+            && close::is_told(context, &facts).await? =>
+        {
+            return Ok(None);
+        }
+        _ => {}
     }
-    outcome
+    advance_alone(context, run, deadline).await
+}
+
+/// The IPEs to which nothing more will happen by itself, `loaded` among them.
+fn ended(facts: &RunFacts, loaded: &BTreeSet<IpeId>) -> BTreeSet<IpeId> {
+    let has_ended =
+        |ipe: &&IpeFacts| loaded.contains(&ipe.id) || ipe.arrived() != IpeState::Planned;
+    let ended = facts.ipes.iter().filter(has_ended);
+    ended.map(|ipe| ipe.id.clone()).collect()
 }
 
 async fn advance_alone(
@@ -52,15 +113,23 @@ async fn advance_alone(
     if !facts.manifests.is_empty() && load::is_missing(&facts) {
         close::mark(context, &facts).await?;
     }
-    let loaded = load::load_missing(context, &facts, deadline).await;
-    let facts = match context.reader.facts(run).await? {
-        Some(facts) => facts,
-        None => return Ok(None),
+    let (facts, outcome) = if load::is_missing(&facts) {
+        let loaded = load::load_missing(context, &facts, deadline).await;
+        match context.reader.facts(run).await? {
+            Some(facts) => (facts, loaded.outcome),
+            None => return Ok(None),
+        }
+    } else {
+        (facts, Ok(()))
     };
-    match loaded {
-        Ok(()) => close::close(context, &facts, past_deadline, deadline)
-            .await
-            .map(Some),
+    match outcome {
+        Ok(()) => {
+            let state = close::close(context, &facts, past_deadline, deadline).await?;
+            if state == RunState::Open {
+                settled::replace(context, run, ended(&facts, &BTreeSet::new())).await?;
+            }
+            Ok(Some(state))
+        }
         // At its deadline the run is closed with what is there, and the manifest says what is missing. The load is not
         // forgotten: the message comes again, and so does the sweep, unless trying again changes nothing.
         Err(e) if past_deadline => {
@@ -101,6 +170,20 @@ async fn acquire(
             IfHeld::Wait => tokio::time::sleep(context.timing.wait).await,
         }
     }
+}
+
+/// Works under the lease and gives it back.
+async fn held<T>(
+    context: &Context,
+    mut lease: Lease,
+    work: impl Future<Output = Result<T, FinalizerError>>,
+) -> Result<T, FinalizerError> {
+    let outcome = alive(context, &mut lease, work).await;
+    if let Err(e) = lease.release().await {
+        // It ends by itself.
+        tracing::warn!("the lease could not be released: {e}");
+    }
+    outcome
 }
 
 /// Runs `work` while renewing the lease; ends it when the lease is lost.

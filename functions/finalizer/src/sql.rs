@@ -19,10 +19,10 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A quoted text.
+/// A quoted text. Redshift reads a backslash in it as an escape, so that `\'` would not end it.
 #[must_use]
 pub fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
+    format!("'{}'", value.replace('\\', r"\\").replace('\'', "''"))
 }
 
 /// `"schema"."table"`.

@@ -768,7 +768,11 @@ async fn a_file_that_no_receipt_tells_of_makes_a_revision() {
     world
         .evidence
         .inner()
-        .create(&format!("evidence/{R1}/stray.txt"), "x".into(), "x")
+        .create(
+            &format!("evidence/{R1}/IPE_07/attempt-2/stray.txt"),
+            "x".into(),
+            "x",
+        )
         .await
         .unwrap();
     assert!(world.notify(&[R1]).await.is_empty());

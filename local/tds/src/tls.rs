@@ -90,7 +90,8 @@ impl TlsIdentity {
         &self.wrapped
     }
 
-    pub(crate) fn strict(&self) -> &TlsAcceptor {
+    /// Accepts TLS as TDS 8.0 begins: before anything else.
+    pub fn strict(&self) -> &TlsAcceptor {
         &self.strict
     }
 }

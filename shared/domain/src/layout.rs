@@ -195,6 +195,12 @@ pub mod state {
         format!("open/{run}.json")
     }
 
+    /// What the finalizer has seen to end of an open run.
+    #[must_use]
+    pub fn settled(run: &RunId) -> String {
+        format!("settled/{run}.json")
+    }
+
     /// Folder of the markers of open runs.
     pub const OPEN_RUNS: &str = "open/";
 

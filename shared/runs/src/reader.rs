@@ -1,10 +1,13 @@
 //! Reads the facts of a run from its folder in the evidence bucket.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::de::DeserializeOwned;
-use soxauto_cloud::lake::Lake;
+use soxauto_cloud::lake::{Lake, ObjectMeta};
 use soxauto_domain::{
     ControlId, Failure, IpeId, Plan, Receipt, RunId, RunState, Sha256,
     calendar::Cutoff,
@@ -13,8 +16,9 @@ use soxauto_domain::{
     load::LoadRecord,
     segment::Segment,
 };
+use soxauto_evidence::envelope;
 
-use crate::error::RunsError;
+use crate::{error::RunsError, planned::Planned};
 
 /// Objects fetched at the same time.
 const PARALLEL: usize = 16;
@@ -57,15 +61,7 @@ impl RunReader {
         control: &ControlId,
         cutoff: Cutoff,
     ) -> Result<Option<RunId>, RunsError> {
-        let any = RunId::new(control.clone(), cutoff, 1);
-        let folders = self
-            .lake
-            .list_folders(&self.layout.cutoff_folder(&any))
-            .await?;
-        Ok(folders
-            .iter()
-            .filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok())
-            .max_by_key(RunId::number))
+        Ok(self.runs_of(control, cutoff).await?.pop())
     }
 
     /// Every run of a control, in order.
@@ -100,6 +96,9 @@ impl RunReader {
 
     /// Rows of an IPE in the last complete run of an earlier cutoff; `None` without one.
     ///
+    /// The last manifest says whether a run is complete, so that the other IPEs need not be read: however many there are,
+    /// a run costs two listings and two objects.
+    ///
     /// # Errors
     /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
     pub async fn last_published_rows(
@@ -107,26 +106,69 @@ impl RunReader {
         before: &RunId,
         ipe: &IpeId,
     ) -> Result<Option<u64>, RunsError> {
-        for run in self
-            .runs(before.control())
-            .await?
-            .into_iter()
-            .rev()
-            .filter(|run| run.cutoff() < before.cutoff())
-        {
-            let Some(facts) = self.facts(&run).await? else {
-                continue;
-            };
-            let complete = !facts.manifests.is_empty() && facts.state(true) == RunState::Complete;
-            if let Some((_, receipt)) = facts
-                .ipe(ipe)
-                .and_then(IpeFacts::deciding)
-                .filter(|_| complete)
-            {
-                return Ok(Some(receipt.counts.decoded));
+        let control = before.control();
+        let folders = self
+            .lake
+            .list_folders(&self.layout.control_folder(control))
+            .await?;
+        let mut cutoffs: Vec<Cutoff> = folders
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .filter(|cutoff| *cutoff < before.cutoff())
+            .collect();
+        cutoffs.sort_unstable();
+        for cutoff in cutoffs.into_iter().rev() {
+            for run in self.runs_of(control, cutoff).await?.into_iter().rev() {
+                if self.published_state(&run).await? != Some(RunState::Complete) {
+                    continue;
+                }
+                if let Some((_, receipt)) = self.ipe(&run, ipe).await?.deciding() {
+                    return Ok(Some(receipt.counts.decoded));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// The runs of a cutoff, in order.
+    async fn runs_of(&self, control: &ControlId, cutoff: Cutoff) -> Result<Vec<RunId>, RunsError> {
+        let any = RunId::new(control.clone(), cutoff, 1);
+        let folders = self
+            .lake
+            .list_folders(&self.layout.cutoff_folder(&any))
+            .await?;
+        let mut runs: Vec<RunId> = folders
+            .iter()
+            .filter_map(|name| format!("{control}/{cutoff}/{name}").parse().ok())
+            .collect();
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// The state that the last manifest of a run says; `None` without one.
+    async fn published_state(&self, run: &RunId) -> Result<Option<RunState>, RunsError> {
+        let prefix = format!("{}manifest-", self.layout.run_folder(run));
+        let listing = self.lake.list(&prefix).await?;
+        let revisions = listing
+            .iter()
+            .filter_map(|o| match self.layout.parse(&o.key)? {
+                Object::Manifest(_, revision) => Some(revision),
+                _ => None,
+            });
+        let Some(revision) = revisions.max() else {
+            return Ok(None);
+        };
+        let key = self.layout.manifest(run, revision);
+        let object = self.lake.get(&key).await?;
+        let manifest = envelope::read(&object.bytes).map_err(|e| RunsError::Document {
+            key: key.clone(),
+            reason: e.to_string(),
+        })?;
+        if manifest.predicate.run_id == *run {
+            Ok(Some(manifest.predicate.state))
+        } else {
+            Err(elsewhere(&key, &manifest.predicate.run_id))
+        }
     }
 
     /// The plan of a run with the digest and size of its bytes; `None` without one.
@@ -168,8 +210,44 @@ impl RunReader {
         let Some(plan) = self.plan(run).await? else {
             return Ok(None);
         };
-        let folder = self.layout.run_folder(run);
-        let listing = self.lake.list(&folder).await?;
+        let listing = self.lake.list(&self.layout.run_folder(run)).await?;
+        self.read(plan, listing).await.map(Some)
+    }
+
+    /// What is known of these IPEs of a run, as if its plan held no others: neither their files nor the manifests are
+    /// looked at, so that news of one IPE costs the same in a run of any size. IPEs that the plan does not hold are left
+    /// out.
+    ///
+    /// # Errors
+    /// [`RunsError`] when the bucket does not answer or an object is not what its key says.
+    pub async fn facts_of(
+        &self,
+        plan: &Planned,
+        ipes: &BTreeSet<IpeId>,
+    ) -> Result<RunFacts, RunsError> {
+        let plan = plan.only(ipes);
+        let run = &plan.document.run_id;
+        let folders: Vec<String> = plan
+            .document
+            .ipes
+            .iter()
+            .map(|ipe| self.layout.ipe_folder(run, &ipe.id))
+            .collect();
+        let listings: Vec<Vec<ObjectMeta>> = stream::iter(folders)
+            .map(|folder| async move { self.lake.list(&folder).await })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        self.read(plan, listings.concat()).await
+    }
+
+    /// The facts of the plan's IPEs in a listing.
+    async fn read(
+        &self,
+        plan: Stored<Plan>,
+        listing: Vec<ObjectMeta>,
+    ) -> Result<RunFacts, RunsError> {
+        let folder = self.layout.run_folder(&plan.document.run_id);
         let keys = listing
             .iter()
             .map(|object| object.key.clone())
@@ -192,14 +270,14 @@ impl RunReader {
             id: planned.id.clone(),
             attempts: attempts.remove(&planned.id).unwrap_or_default(),
         });
-        Ok(Some(RunFacts {
+        Ok(RunFacts {
             ipes: ipes.collect(),
             plan_sha256: plan.sha256,
             plan_size: plan.size,
             plan: plan.document,
             manifests,
             objects,
-        }))
+        })
     }
 
     /// Reads the records among `keys` and groups them by IPE and attempt.

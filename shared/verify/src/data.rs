@@ -3,23 +3,16 @@
 //! A part is decoded only if its bytes are the signed ones, in batches, so that memory does not grow with the data. What
 //! only the source could answer is never said to hold: it is listed as not performed, with the reason.
 
-use std::{
-    fs::File,
-    io::{Seek as _, SeekFrom},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use soxauto_content::{ContentDigest, SORTED_IN_MEMORY};
 use soxauto_domain::{
     CheckKind, CheckOutcome, Receipt, Sha256,
     plan::PlannedWitness,
     receipt::{ControlTotal, FileRecord},
 };
-use soxauto_extract::{Claims, NamedValue, Reperformance, Reperformed};
+use soxauto_extract::{Claims, NamedValue, PartFault, Reperformance, Reperformed, read_part};
 
 use crate::{
     attempts::Attempt,
@@ -28,8 +21,6 @@ use crate::{
     run::{Published, Run},
 };
 
-/// Rows of a batch: few enough that very wide rows stay small.
-const BATCH_ROWS: usize = 2_048;
 /// Keys that the key check keeps in memory; more go to a scratch file.
 const KEYS_IN_MEMORY: usize = 1_000_000;
 
@@ -282,70 +273,12 @@ fn parts(attempt: &Attempt) -> Result<Vec<(&FileRecord, u64)>, String> {
 }
 
 /// Decodes a part.
-fn look(mut file: File, state: &mut Looking, claimed: u64) -> Result<(), Refusal> {
-    let footer = |e: &dyn ToString| Refusal::new(Check::DataFooters, e.to_string());
-    file.seek(SeekFrom::Start(0)).map_err(|e| footer(&e))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| footer(&format!("it is no Parquet file: {e}")))?;
-    let metadata = builder.metadata();
-    let groups = metadata
-        .row_groups()
-        .iter()
-        .try_fold(0i64, |sum, group| sum.checked_add(group.num_rows()));
-    let total = metadata.file_metadata().num_rows();
-    if groups != Some(total) || u64::try_from(total) != Ok(claimed) {
-        return Err(footer(&format!(
-            "its footer says {total} rows, its row groups {groups:?}, the receipt {claimed}"
-        )));
-    }
-    if let Some(why) = schema_difference(builder.schema(), state.rows.schema()) {
-        return Err(Refusal::new(Check::DataContract, why));
-    }
-    let reader = builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| footer(&e))?;
-    let mut rows = 0u64;
-    for batch in reader {
-        let batch = batch.map_err(|e| Refusal::new(Check::DataRows, e))?;
-        rows += batch.num_rows() as u64;
-        if rows > claimed {
-            break;
-        }
-        state.observe(&batch)?;
-    }
-    if rows != claimed {
-        return Err(Refusal::new(
-            Check::DataRows,
-            format!("{rows} rows can be read, its footer says {claimed}"),
-        ));
-    }
-    Ok(())
-}
-
-fn schema_difference(found: &Schema, expected: &Schema) -> Option<String> {
-    if found.fields().len() != expected.fields().len() {
-        return Some(format!(
-            "it has {} columns, contract and traceability are {}",
-            found.fields().len(),
-            expected.fields().len()
-        ));
-    }
-    let pairs = found.fields().iter().zip(expected.fields());
-    pairs
-        .filter(|(is, should)| {
-            is.name() != should.name()
-                || is.data_type() != should.data_type()
-                || is.is_nullable() != should.is_nullable()
-        })
-        .map(|(is, should)| {
-            format!(
-                "column {:?} of {} stands where {:?} of {} is declared",
-                is.name(),
-                is.data_type(),
-                should.name(),
-                should.data_type()
-            )
-        })
-        .next()
+fn look(file: File, state: &mut Looking, claimed: u64) -> Result<(), Refusal> {
+    let schema = Arc::clone(state.rows.schema());
+    read_part(&file, &schema, claimed, |batch| state.observe(batch)).map_err(|fault| match fault {
+        PartFault::Footer(why) => Refusal::new(Check::DataFooters, why),
+        PartFault::Schema(why) => Refusal::new(Check::DataContract, why),
+        PartFault::Rows(why) => Refusal::new(Check::DataRows, why),
+        PartFault::Taken(refusal) => refusal,
+    })
 }

@@ -1,6 +1,7 @@
 //! A finalizer over in-memory buckets and a scripted warehouse, and the runs it is given.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -22,7 +23,8 @@ use soxauto_cloud::{
     },
 };
 use soxauto_domain::{
-    CheckKind, CheckOutcome, Code, Failure, IpeId, IpeState, Plan, Receipt, Retry, RunId, Sha256,
+    CheckKind, CheckOutcome, Code, Failure, IpeId, IpeState, Plan, PlannedIpe, Receipt, Retry,
+    RunId, Sha256,
     layout::{self, Attempt, Layout, Object, state},
     manifest::{ManifestLink, Statement},
     message::PlanPointer,
@@ -38,6 +40,7 @@ use soxauto_finalizer::{
     Context, FinalizerError,
     context::{Settings, Timing},
     handle,
+    plans::Plans,
 };
 use soxauto_runs::{OpenRun, RunReader};
 
@@ -112,6 +115,7 @@ impl World {
             evidence: evidence_lake,
             state: state_lake,
             clock: shared,
+            plans: Plans::default(),
             telemetry: Telemetry::for_tests(),
             catalog: soxauto_catalog::load().unwrap(),
             software: software(),
@@ -146,8 +150,18 @@ impl World {
 
     /// Plan and marker of a run.
     pub(crate) async fn plan(&self, name: &str, ipes: &[&str]) {
-        let run = run(name);
+        let period = run(name).cutoff().period();
         let catalog = soxauto_catalog::load().unwrap();
+        let planned = ipes
+            .iter()
+            .map(|id| catalog.ipe(&ipe(id)).unwrap().resolve(&period).unwrap())
+            .collect();
+        self.plan_of(name, planned).await;
+    }
+
+    /// Plan and marker of a run of these IPEs.
+    pub(crate) async fn plan_of(&self, name: &str, ipes: Vec<PlannedIpe>) {
+        let run = run(name);
         let period = run.cutoff().period();
         let created_at = START.parse().unwrap();
         let plan = Plan {
@@ -172,11 +186,8 @@ impl World {
             approval: None,
             stage: Stage::Dev,
             software: software(),
-            catalog_sha256: catalog.sha256,
-            ipes: ipes
-                .iter()
-                .map(|id| catalog.ipe(&ipe(id)).unwrap().resolve(&period).unwrap())
-                .collect(),
+            catalog_sha256: self.context.catalog.sha256,
+            ipes,
         };
         let key = self.layout.plan(&run);
         let marker = OpenRun {
@@ -248,14 +259,12 @@ impl World {
                 .await
                 .unwrap();
         }
-        let plan = self
-            .context
-            .reader
-            .plan(&attempt.run_id)
-            .await
-            .unwrap()
-            .unwrap();
-        let planned = plan.document.ipe(&attempt.ipe_id).unwrap();
+        let plans = &self.context.plans;
+        let plan = plans.of(&self.context.reader, &attempt.run_id).await;
+        let plan = plan.unwrap().unwrap();
+        let wanted = BTreeSet::from([attempt.ipe_id.clone()]);
+        let plan = plan.only(&wanted);
+        let planned = &plan.document.ipes[0];
         let now = self.clock.now();
         let receipt = Receipt {
             schema: ReceiptSchema,

@@ -1,0 +1,4 @@
+//! libFuzzer over the target `envelope`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| soxauto_fuzz_targets::run("envelope", data));
