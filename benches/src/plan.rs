@@ -93,5 +93,6 @@ pub fn ipe() -> Result<PlannedIpe, Failure> {
         table: "bench_01".to_owned(),
         baseline: BaselineStatus::None,
         lineage: None,
+        partition: None,
     })
 }
