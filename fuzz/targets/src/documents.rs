@@ -6,6 +6,7 @@ use soxauto_domain::{
     Failure, Job, Plan, Receipt, RunId, Sha256,
     facts::{AttemptFacts, IpeFacts, RunFacts, Stored},
     load::LoadRecord,
+    segment::Segment,
 };
 use soxauto_evidence::{ChainHead, openlineage, statement};
 use soxauto_finalizer::{chain::Staged, sql};
@@ -16,6 +17,7 @@ pub(crate) fn run(data: &[u8]) {
     again::<Job>(data);
     again::<Failure>(data);
     again::<LoadRecord>(data);
+    again::<Segment>(data);
     again::<LeaseRecord>(data);
     again::<OpenRun>(data);
     again::<ChainHead>(data);
@@ -92,6 +94,7 @@ fn received(receipt: Receipt) {
         }),
         failure: None,
         load: None,
+        segments: 0,
     };
     let facts = IpeFacts {
         id,
