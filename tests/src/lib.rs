@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a laptop stack with the deployed functions, and eyes to watch it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod load;
 pub mod proxy;
 pub mod wire;
 

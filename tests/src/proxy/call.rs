@@ -229,6 +229,7 @@ fn object(key: &str) -> Named {
     };
     match folder {
         "open" => of("marker", run(inside), None),
+        "settled" => of("settled reports", run(inside), None),
         "leases" if name == "finalizer.json" => of("run's lease", run(inside), None),
         "leases" => {
             let ipe = name.trim_end_matches(".json").parse().ok();
