@@ -37,6 +37,12 @@ use crate::{Laptop, proxy::Name};
 /// When the catalog's rules have changed and this is none any more.
 #[must_use]
 pub fn catalog(ipes: usize) -> Catalog {
+    catalog::read(&files(ipes)).unwrap()
+}
+
+/// Its files, by name.
+#[must_use]
+pub fn files(ipes: usize) -> BTreeMap<String, String> {
     let real = soxauto_catalog::files();
     let mut files = BTreeMap::from([("control.toml".to_owned(), real["control.toml"].clone())]);
     for number in 0..ipes {
@@ -49,7 +55,7 @@ pub fn catalog(ipes: usize) -> Catalog {
             files.insert(format!("{id}{suffix}"), text);
         }
     }
-    catalog::read(&files).unwrap()
+    files
 }
 
 /// What the dispatcher needs to know of a stack, as texts, so that another process can be told.

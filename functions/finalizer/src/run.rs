@@ -11,6 +11,7 @@ use soxauto_domain::{
     facts::{IpeFacts, RunFacts},
     layout::state,
 };
+use soxauto_runs::Planned;
 
 use crate::{close, context::Context, error::FinalizerError, load, settled};
 
@@ -50,25 +51,26 @@ pub async fn advance_after(
     ipes: &BTreeSet<IpeId>,
     deadline: Instant,
 ) -> Result<Option<RunState>, FinalizerError> {
-    let Some(lease) = acquire(context, run, IfHeld::Wait, deadline).await? else {
-        return Ok(None);
-    };
-    held(context, lease, hear_of(context, run, ipes, deadline)).await
-}
-
-async fn hear_of(
-    context: &Context,
-    run: &RunId,
-    ipes: &BTreeSet<IpeId>,
-    deadline: Instant,
-) -> Result<Option<RunState>, FinalizerError> {
     let Some(plan) = context.plans.of(&context.reader, run).await? else {
         tracing::warn!("there is no plan: the folder is not a run");
         return Ok(None);
     };
+    let Some(lease) = acquire(context, run, IfHeld::Wait, deadline).await? else {
+        return Ok(None);
+    };
+    held(context, lease, hear_of(context, &plan, ipes, deadline)).await
+}
+
+async fn hear_of(
+    context: &Context,
+    plan: &Planned,
+    ipes: &BTreeSet<IpeId>,
+    deadline: Instant,
+) -> Result<Option<RunState>, FinalizerError> {
+    let run = &plan.head().document.run_id;
     let past_deadline = context.clock.now() >= plan.head().document.deadline;
     let known = settled::read(context, run).await?;
-    let facts = context.reader.facts_of(&plan, ipes).await?;
+    let facts = context.reader.facts_of(plan, ipes).await?;
     match known {
         Some(known) if !past_deadline => {
             let loaded = load::load_missing(context, &facts, deadline).await;

@@ -303,6 +303,7 @@ mod tests {
     fn names_and_texts_are_quoted() {
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
         assert_eq!(text("o'clock; DROP TABLE x"), "'o''clock; DROP TABLE x'");
+        assert_eq!(text(r"\'; DROP TABLE x; --"), r"'\\''; DROP TABLE x; --'");
         assert_eq!(
             copy(&table("reconciliation", "t"), "s3://b/k", None),
             "COPY \"reconciliation\".\"t\" FROM 's3://b/k' IAM_ROLE default FORMAT AS PARQUET MANIFEST"

@@ -7,8 +7,8 @@ mod support;
 use std::time::Instant;
 
 use soxauto_cloud::{lake::Operation, warehouse::Asked};
-use soxauto_domain::{PlannedIpe, RunState, layout::state};
-use support::{R1, World, notification, run};
+use soxauto_domain::{RunState, layout::state};
+use support::{R1, World, many, notification, run};
 
 /// The operations that are requests to S3.
 const REQUESTS: [Operation; 9] = [
@@ -22,20 +22,6 @@ const REQUESTS: [Operation; 9] = [
     Operation::List,
     Operation::ListFolders,
 ];
-
-/// As many IPEs as are wanted, each with a table of its own.
-fn many(count: usize) -> Vec<PlannedIpe> {
-    let catalog = soxauto_catalog::load().unwrap();
-    let period = run(R1).cutoff().period();
-    let one = catalog.ipes[0].resolve(&period).unwrap();
-    (0..count)
-        .map(|n| PlannedIpe {
-            id: format!("IPE_{n:04}").parse().unwrap(),
-            table: format!("pg01_validated_ipe_{n:04}"),
-            ..one.clone()
-        })
-        .collect()
-}
 
 /// Requests so far: to S3, and to the warehouse.
 fn requests(world: &World) -> (u32, usize) {

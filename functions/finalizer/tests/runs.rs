@@ -1,6 +1,7 @@
 //! Closing runs over the in-memory twins: one manifest per truth, one chain per control, whatever dies on the way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code)]
 mod support;
 
 use std::time::Duration;

@@ -522,6 +522,20 @@ impl World {
     }
 }
 
+/// As many IPEs as are wanted, each with a table of its own.
+pub(crate) fn many(count: usize) -> Vec<PlannedIpe> {
+    let catalog = soxauto_catalog::load().unwrap();
+    let period = run(R1).cutoff().period();
+    let one = catalog.ipes[0].resolve(&period).unwrap();
+    (0..count)
+        .map(|n| PlannedIpe {
+            id: format!("IPE_{n:04}").parse().unwrap(),
+            table: format!("pg01_validated_ipe_{n:04}"),
+            ..one.clone()
+        })
+        .collect()
+}
+
 fn software() -> Software {
     Software {
         name: "t".into(),
