@@ -180,6 +180,7 @@ async fn write(
         query: QueryRecord {
             sha256: ipe.extraction.sha256,
             parameters: ipe.extraction.parameters.clone(),
+            decoder: extracted.decoder,
         },
         counts: extracted.counts,
         content_sha256: extracted.content_sha256,

@@ -149,6 +149,31 @@ pub struct QueryRecord {
     pub sha256: Sha256,
     /// As bound.
     pub parameters: Vec<BoundParameter>,
+    /// Which program decoded the rows; `None` in receipts of before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<Decoder>,
+}
+
+/// A program that decodes what SQL Server sends. Control totals, witnesses and identity are always read by tiberius: with
+/// another decoder for the rows, two that are independent of each other agree on every extract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoder {
+    /// The crate `tiberius`.
+    Tiberius,
+    /// Microsoft's crate `mssql-tds`.
+    MssqlTds,
+}
+
+impl Decoder {
+    /// As receipts and settings spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tiberius => "tiberius",
+            Self::MssqlTds => "mssql-tds",
+        }
+    }
 }
 
 /// One control total at its places. Values are plain digits or ISO dates; `None` when there are no rows.

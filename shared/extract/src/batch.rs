@@ -243,6 +243,18 @@ impl RowSink for BatchSink<'_> {
         }
     }
 
+    fn undecodable_cell(&self, reason: &str) -> ExtractError {
+        let Some(column) = self.columns.get(self.at) else {
+            return self.undecodable(reason);
+        };
+        ExtractError::Value {
+            column: column.name.clone(),
+            row: self.row(),
+            value: "not decodable".into(),
+            reason: reason.to_owned(),
+        }
+    }
+
     fn end_row(&mut self) -> Result<Flow, ExtractError> {
         if self.at != self.columns.len() {
             return Err(ExtractError::Internal(

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod batch;
+mod bulk;
 mod canonical;
 mod cells;
 mod checks;
@@ -14,7 +15,9 @@ mod connection;
 mod contract;
 mod error;
 mod money;
+mod mssql_driver;
 mod one_row;
+mod parameters;
 mod parquet_parts;
 mod part_reader;
 mod pipeline;
@@ -25,10 +28,12 @@ mod sample;
 mod server_error;
 mod source;
 mod store;
+mod temporal;
 mod tiberius_driver;
 mod type_map;
 mod view;
 
+pub use bulk::BulkDriver;
 pub use connection::{ConnectionSettings, Encryption, Secret, SecretError};
 pub use error::{ExtractError, RowsFound};
 pub use one_row::{NamedValue, OneRow};

@@ -8,7 +8,7 @@ use soxauto_content::{ContentDigest, SORTED_IN_MEMORY};
 use soxauto_domain::{
     CheckOutcome, PlannedIpe, RunId, Sha256,
     plan::{PlannedWitness, Stage},
-    receipt::{ControlTotal, Counts, FileRecord, SourceIdentity},
+    receipt::{ControlTotal, Counts, Decoder, FileRecord, SourceIdentity},
 };
 
 use crate::{
@@ -75,6 +75,8 @@ impl Default for Options {
 pub struct Extracted {
     /// Who answered.
     pub identity: SourceIdentity,
+    /// Which program decoded the rows.
+    pub decoder: Option<Decoder>,
     /// Rows at three hops.
     pub counts: Counts,
     /// Control totals.
@@ -305,6 +307,7 @@ async fn run(
     };
     Ok(Extracted {
         identity,
+        decoder: source.decoder(),
         counts,
         control_totals: evidence.control_totals(&rows.seen),
         content_sha256: rows.content,

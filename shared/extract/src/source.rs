@@ -3,13 +3,24 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use soxauto_domain::{BoundQuery, SqlType, receipt::SourceIdentity};
+use soxauto_domain::{
+    BoundQuery, SqlType,
+    receipt::{Decoder, SourceIdentity},
+};
 
 use crate::{
     connection::ConnectionSettings,
     error::ExtractError,
     one_row::{NamedValue, OneRow},
 };
+
+/// Most bytes of one row on the wire. A driver gathers a value whole before it shows it, and a value may have 2 GB; of
+/// the largest texts and binaries that the warehouse takes, a row of this size holds dozens.
+pub(crate) const ROW_BYTES: u64 = 32 * 1024 * 1024;
+/// What is said of a larger row.
+pub(crate) const ROW_TOO_LARGE: &str = "the row has more than 32 MiB on the wire: a text or binary in it is longer than any that can be extracted; cut it, or leave the column out of the query";
+/// What is said of a text that is not valid.
+pub(crate) const INVALID_TEXT: &str = "the text is not valid: an unpaired UTF-16 surrogate, or bytes that its code page does not have; correct it in the source, or CAST the column to varbinary in the query";
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +86,11 @@ pub trait Source: Send {
         query: &BoundQuery,
         sink: &mut dyn RowSink,
     ) -> Result<u64, ExtractError>;
+
+    /// Which program decodes the rows that [`Source::read`] pushes; `None` for a source that is no SQL Server.
+    fn decoder(&self) -> Option<Decoder> {
+        None
+    }
 
     /// The one row of a query, as canonical texts.
     ///
@@ -221,6 +237,10 @@ pub trait RowSink: Send {
     /// A text or value that the driver could not decode exactly. Always an error, made by the sink, which knows row
     /// and columns.
     fn undecodable(&self, reason: &str) -> ExtractError;
+    /// The same, of the cell that would come next: for a driver that knows where it is.
+    fn undecodable_cell(&self, reason: &str) -> ExtractError {
+        self.undecodable(reason)
+    }
     /// The row is complete.
     ///
     /// # Errors

@@ -290,6 +290,7 @@ impl World {
             query: QueryRecord {
                 sha256: planned.extraction.sha256,
                 parameters: planned.extraction.parameters.clone(),
+                decoder: None,
             },
             counts: Counts {
                 source: rows,

@@ -345,6 +345,7 @@ impl Run {
                 query: QueryRecord {
                     sha256: planned.extraction.sha256,
                     parameters: planned.extraction.parameters.clone(),
+                    decoder: None,
                 },
                 counts: Counts {
                     source: rows,

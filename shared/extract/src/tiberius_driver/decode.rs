@@ -1,24 +1,8 @@
 //! tiberius's cells into the sink.
 
-use tiberius::{
-    ColumnData, ColumnType,
-    time::{Date, DateTime2, Time},
-};
+use tiberius::{ColumnData, ColumnType, time::Time};
 
-use crate::{
-    canonical::{DAYS_FROM_1900, DAYS_FROM_YEAR_1, TICKS_PER_DAY},
-    error::ExtractError,
-    source::RowSink,
-};
-
-/// Ticks of 100 ns in a minute.
-const TICKS_PER_MINUTE: i64 = 600_000_000;
-/// 1753-01-01 to 9999-12-31, in days since 1900-01-01.
-const DATETIME_DAYS: std::ops::RangeInclusive<i32> = -53_690..=2_958_463;
-/// 1/300 s in a day.
-const DATETIME_UNITS: u32 = 25_920_000;
-/// 9999-12-31, in days since 0001-01-01.
-const LAST_DAY: i32 = 3_652_058;
+use crate::{error::ExtractError, source::RowSink, temporal};
 
 /// Pushes one cell.
 pub(super) fn push(
@@ -43,39 +27,26 @@ pub(super) fn push(
         ColumnData::Guid(Some(guid)) => sink.uuid(*guid.as_bytes()),
         ColumnData::Binary(Some(bytes)) => sink.binary(bytes),
         ColumnData::Numeric(Some(n)) => sink.decimal(n.value(), n.scale()),
-        ColumnData::Xml(Some(xml)) => sink.text(xml.as_ref().as_ref()),
+        // SQL Server begins xml with a byte-order mark, which is no part of the value.
+        ColumnData::Xml(Some(xml)) => {
+            let text: &str = xml.as_ref().as_ref();
+            sink.text(text.strip_prefix('\u{feff}').unwrap_or(text))
+        }
         ColumnData::DateTime(Some(at)) => {
-            if !DATETIME_DAYS.contains(&at.days()) || at.seconds_fragments() >= DATETIME_UNITS {
-                return Err(sink.undecodable("the server sent a datetime outside its range"));
-            }
-            sink.datetime(at.days() - DAYS_FROM_1900, at.seconds_fragments())
+            temporal::datetime(at.days(), at.seconds_fragments(), sink)
         }
+        // tiberius calls the minutes of the day "seconds fragments" here.
         ColumnData::SmallDateTime(Some(at)) => {
-            // tiberius calls the minutes of the day "seconds fragments" here.
-            if at.seconds_fragments() >= 1_440 {
-                return Err(sink.undecodable("the server sent a smalldatetime beyond midnight"));
-            }
-            let days = i64::from(at.days()) - i64::from(DAYS_FROM_1900);
-            sink.timestamp(
-                days * TICKS_PER_DAY + i64::from(at.seconds_fragments()) * TICKS_PER_MINUTE,
-            )
+            temporal::smalldatetime(at.days(), at.seconds_fragments().into(), sink)
         }
-        ColumnData::Time(Some(time)) => {
-            let ticks = ticks(*time, sink)?;
-            sink.time(ticks)
-        }
-        ColumnData::Date(Some(date)) => {
-            let days = days(*date, sink)?;
-            sink.date(days)
-        }
+        ColumnData::Time(Some(time)) => temporal::time(ticks(*time), sink),
+        ColumnData::Date(Some(date)) => temporal::date(date.days(), sink),
         ColumnData::DateTime2(Some(at)) => {
-            let ticks = instant(*at, sink)?;
-            sink.timestamp(ticks)
+            temporal::timestamp(at.date().days(), ticks(at.time()), sink)
         }
-        // On the wire the instant is UTC already; the offset only says how it was written.
         ColumnData::DateTimeOffset(Some(at)) => {
-            let ticks = instant(at.datetime2(), sink)?;
-            sink.timestamp(ticks)
+            let at = at.datetime2();
+            temporal::timestamp(at.date().days(), ticks(at.time()), sink)
         }
         ColumnData::U8(None)
         | ColumnData::I16(None)
@@ -98,35 +69,17 @@ pub(super) fn push(
     }
 }
 
-/// Since 1970. A day count of the wire has three bytes, more than SQL Server's years.
-fn days(date: Date, sink: &dyn RowSink) -> Result<i32, ExtractError> {
-    i32::try_from(date.days())
-        .ok()
-        .filter(|days| *days <= LAST_DAY)
-        .map(|days| days - DAYS_FROM_YEAR_1)
-        .ok_or_else(|| sink.undecodable("the server sent a date after the year 9999"))
-}
-
 /// Ticks of 100 ns, whatever the scale of the wire.
-fn ticks(time: Time, sink: &dyn RowSink) -> Result<i64, ExtractError> {
-    let unit = 7u8
-        .checked_sub(time.scale())
-        .map(|digits| 10i64.pow(u32::from(digits)))
-        .ok_or_else(|| sink.undecodable("the server sent a time with more than seven digits"))?;
+fn ticks(time: Time) -> Option<i64> {
+    let digits = 7u8.checked_sub(time.scale())?;
     i64::try_from(time.increments())
-        .ok()
-        .and_then(|n| n.checked_mul(unit))
-        .filter(|ticks| *ticks < TICKS_PER_DAY)
-        .ok_or_else(|| sink.undecodable("the server sent a time beyond midnight"))
-}
-
-fn instant(at: DateTime2, sink: &dyn RowSink) -> Result<i64, ExtractError> {
-    Ok(i64::from(days(at.date(), sink)?) * TICKS_PER_DAY + ticks(at.time(), sink)?)
+        .ok()?
+        .checked_mul(10i64.pow(u32::from(digits)))
 }
 
 #[cfg(test)]
 mod tests {
-    use tiberius::time::{DateTime, SmallDateTime};
+    use tiberius::time::{Date, DateTime, DateTime2, SmallDateTime};
 
     use super::*;
     use crate::one_row::OneRow;

@@ -4,7 +4,11 @@ use std::io::ErrorKind;
 
 use tiberius::error::Error;
 
-use crate::{error::ExtractError, server_error, source::RowSink};
+use crate::{
+    error::ExtractError,
+    server_error,
+    source::{INVALID_TEXT, RowSink},
+};
 
 /// An error while connecting and logging in.
 pub(super) fn connecting(error: &Error, address: &str) -> ExtractError {
@@ -65,10 +69,9 @@ pub(super) fn running(error: &Error, rows: u64, sink: Option<&dyn RowSink>) -> E
 }
 
 fn undecodable(error: &Error, sink: Option<&dyn RowSink>) -> ExtractError {
-    const REASON: &str = "the text is not valid: an unpaired UTF-16 surrogate, or bytes that its code page does not have; correct it in the source, or CAST the column to varbinary in the query";
     sink.map_or_else(
         || ExtractError::Internal(format!("a text could not be decoded: {error}")),
-        |sink| sink.undecodable(REASON),
+        |sink| sink.undecodable(INVALID_TEXT),
     )
 }
 

@@ -22,7 +22,7 @@ use crate::{
     error::ExtractError,
     source::{Driver, Limits, Source},
 };
-use session::Session;
+pub(crate) use session::Session;
 use watched::{Pulse, Watched};
 
 /// Reads SQL Server with tiberius.
@@ -48,24 +48,33 @@ impl Driver for TiberiusDriver {
         database: &str,
         limits: &Limits,
     ) -> Result<Box<dyn Source>, ExtractError> {
-        install_crypto_provider();
-        let by = Instant::from_std(limits.deadline).min(Instant::now() + limits.connect);
-        let (host, port) = (settings.host(), settings.port());
-        let session = match open(settings, database, host, port, limits, by).await {
-            // Azure's gateways answer with the address of the server that has the database: followed once.
-            Err(Opening::Elsewhere { host, port }) => {
-                open(settings, database, &host, port, limits, by).await
-            }
-            other => other,
-        };
-        match session {
-            Ok(session) => Ok(Box::new(session)),
-            Err(Opening::Failed(e)) => Err(e),
-            Err(Opening::Elsewhere { host, port }) => Err(ExtractError::Unreachable {
-                address: format!("{host}:{port}"),
-                reason: "the server sent us on more than once".into(),
-            }),
-        }
+        let (session, _, _) = connect(settings, database, limits).await?;
+        Ok(Box::new(session))
+    }
+}
+
+/// A session, and the host and port where it was led.
+pub(crate) async fn connect(
+    settings: &ConnectionSettings,
+    database: &str,
+    limits: &Limits,
+) -> Result<(Session, String, u16), ExtractError> {
+    install_crypto_provider();
+    let by = Instant::from_std(limits.deadline).min(Instant::now() + limits.connect);
+    let (mut host, mut port) = (settings.host().to_owned(), settings.port());
+    let mut session = open(settings, database, &host, port, limits, by).await;
+    // Azure's gateways answer with the address of the server that has the database: followed once.
+    if let Err(Opening::Elsewhere { host: to, port: at }) = session {
+        (host, port) = (to, at);
+        session = open(settings, database, &host, port, limits, by).await;
+    }
+    match session {
+        Ok(session) => Ok((session, host, port)),
+        Err(Opening::Failed(e)) => Err(e),
+        Err(Opening::Elsewhere { host, port }) => Err(ExtractError::Unreachable {
+            address: format!("{host}:{port}"),
+            reason: "the server sent us on more than once".into(),
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use soxauto_domain::{
     BoundQuery, SqlType,
-    receipt::{SourceIdentity, TlsRecord},
+    receipt::{Decoder, SourceIdentity, TlsRecord},
 };
 use tiberius::{Client, ColumnData, QueryItem, QueryStream, Row};
 use tokio::time::{Instant, timeout_at};
@@ -15,19 +15,19 @@ use tokio_util::compat::Compat;
 use super::{
     bind::{self, Statement},
     decode, failure, identity,
-    watched::{Pulse, ROW_TOO_LARGE, Watched},
+    watched::{Pulse, Watched},
 };
 use crate::{
     error::ExtractError,
     one_row::OneRow,
-    source::{DescribedColumn, DescribedType, Flow, Limits, RowSink, Source},
+    source::{DescribedColumn, DescribedType, Flow, Limits, ROW_TOO_LARGE, RowSink, Source},
 };
 
 /// What is being done, until the pipeline names the step.
 const DURING: &str = "a query";
 
 /// One open session.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client<Compat<Watched>>,
     pulse: Pulse,
     limits: Limits,
@@ -234,6 +234,10 @@ impl Source for Session {
         let statement = bind::execute(query)?;
         let (stream, watch) = self.send(&statement).await?;
         pump(stream, &watch, sink).await
+    }
+
+    fn decoder(&self) -> Option<Decoder> {
+        Some(Decoder::Tiberius)
     }
 }
 

@@ -16,11 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Most bytes of one row on the wire. tiberius gathers a value whole before it shows it, and a value may have 2 GB; of
-/// the largest texts and binaries that the warehouse takes, a row of this size holds dozens.
-const ROW_BYTES: u64 = 32 * 1024 * 1024;
-/// What is said of a larger row.
-pub(super) const ROW_TOO_LARGE: &str = "the row has more than 32 MiB on the wire: a text or binary in it is longer than any that can be extracted; cut it, or leave the column out of the query";
+use crate::source::{ROW_BYTES, ROW_TOO_LARGE};
 
 /// Bytes received so far, and how many they were when the current row began.
 #[derive(Debug, Clone, Default)]

@@ -3,21 +3,24 @@
 use std::time::{Duration, Instant};
 
 use soxauto_domain::{Code, Retry, receipt::TlsRecord};
-use soxauto_extract::{ConnectionSettings, Driver, Limits, TiberiusDriver};
-use soxauto_tds::{Refusal, ScriptedBackend, SqlError};
+use soxauto_extract::{ConnectionSettings, Driver, Limits};
+use soxauto_tds::{Cell, Refusal, Rows, Script, ScriptedBackend, SqlError};
 
-use crate::server::{Fixture, PASSWORD, identity, limits};
+use super::{
+    DRIVER,
+    server::{Fixture, PASSWORD, column, identity, limits, one_row, query},
+};
 
 fn backend() -> ScriptedBackend {
-    ScriptedBackend::new().on_containing("ORIGINAL_LOGIN()", identity(false))
+    let one = Rows::cells(vec![column("n", "int")], vec![vec![Cell::Int(7)]]);
+    ScriptedBackend::new()
+        .on_containing("ORIGINAL_LOGIN()", identity(false))
+        .on("q", Script::rows(one))
 }
 
 async fn code_of(secret: &str, limits: &Limits) -> (Code, String) {
     let settings = ConnectionSettings::parse(secret).unwrap();
-    match TiberiusDriver::new()
-        .connect(&settings, "AIG_Nav_DW", limits)
-        .await
-    {
+    match DRIVER.connect(&settings, "AIG_Nav_DW", limits).await {
         Ok(_) => panic!("connected"),
         Err(e) => (e.code(), e.to_string()),
     }
@@ -44,7 +47,7 @@ async fn each_encryption_is_what_the_evidence_says() {
         ),
     ] {
         let settings = ConnectionSettings::parse(&fixture.secret(PASSWORD, more)).unwrap();
-        let mut source = TiberiusDriver::new()
+        let mut source = DRIVER
             .connect(&settings, "AIG_Nav_DW", &limits())
             .await
             .unwrap_or_else(|e| panic!("{more}: {e}"));
@@ -55,12 +58,17 @@ async fn each_encryption_is_what_the_evidence_says() {
             ("NAV01", false)
         );
         assert_eq!(identity.server_time, "2024-05-01T07:00:00.0000001Z");
+        let row = one_row(source.as_mut(), &query("q"))
+            .await
+            .unwrap_or_else(|e| panic!("{more}: {e}"));
+        assert_eq!(row[0].value.as_deref(), Some("7"), "{more}");
     }
-    let session = &fixture.backend.sessions()[0];
-    assert_eq!(
-        (session.database.as_str(), session.application.as_str()),
-        ("AIG_Nav_DW", "soxauto")
-    );
+    for session in fixture.backend.sessions() {
+        assert_eq!(
+            (session.database.as_str(), session.application.as_str()),
+            ("AIG_Nav_DW", "soxauto")
+        );
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use soxauto_domain::Code;
 use soxauto_extract::{ExtractError, Limits, OneRow, RowsFound};
 use soxauto_tds::{Cell, Fault, Rows, Script, ScriptedBackend, SqlError, Step};
 
-use crate::server::{Fixture, column, limits, query};
+use super::server::{Fixture, column, limits, one_row, query};
 
 fn rows(count: i64) -> Rows {
     let rows = (0..count)
@@ -272,13 +272,16 @@ async fn a_single_row_is_exactly_one() {
         other => panic!("{other}"),
     };
     assert_eq!(
-        found(source.single_row(&query("none")).await.map(drop)),
+        found(one_row(source.as_mut(), &query("none")).await.map(drop)),
         RowsFound::None
     );
     // The session goes on after a complete answer.
-    assert_eq!(source.single_row(&query("one")).await.unwrap().len(), 2);
     assert_eq!(
-        found(source.single_row(&query("two")).await.map(drop)),
+        one_row(source.as_mut(), &query("one")).await.unwrap().len(),
+        2
+    );
+    assert_eq!(
+        found(one_row(source.as_mut(), &query("two")).await.map(drop)),
         RowsFound::Many
     );
     let unused = OneRow::default();

@@ -1,12 +1,12 @@
-//! The driver and the pipeline against a server that speaks TDS over real sockets.
+//! The drivers and the pipeline against a server that speaks TDS over real sockets. Every promise of a driver is held
+//! by both: the same tests run with each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod connecting;
-mod faults;
-mod month;
 #[path = "../support/plan.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod plan;
-mod round_trip;
-mod server;
-mod types;
+
+mod both;
+mod mssql_tds;
+mod second_connection;
+mod tiberius;

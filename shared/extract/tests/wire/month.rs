@@ -18,14 +18,15 @@ use soxauto_domain::{
 };
 use soxauto_extract::{
     ExtractError, Extracted, Extraction, Limits, MemoryStore, Options, PartOptions, PartStore,
-    PartUpload, Progress, StoreError, TiberiusDriver, extract,
+    PartUpload, Progress, StoreError, extract,
 };
 use soxauto_tds::{Cell, Fault, Request, Rows, Script, ScriptedBackend, SqlError, Step};
 
-use crate::{
-    plan,
+use super::{
+    DRIVER,
     server::{Fixture, column, identity, limits},
 };
+use crate::plan;
 
 const ROWS: i64 = 30_000;
 /// Days from 0001-01-01 to 2024-04-01.
@@ -162,7 +163,7 @@ async fn run_with(
         run_id: &run_id,
         extracted_at: "2024-05-02T07:00:00Z".parse().unwrap(),
         stage,
-        driver: &TiberiusDriver::new(),
+        driver: &DRIVER,
         settings: &settings,
         limits,
         options: Options {

@@ -1,4 +1,4 @@
-//! Arrow batch → server → tiberius → Parquet → Arrow batch is the identity, for every type.
+//! Arrow batch → server → driver → Parquet → Arrow batch is the identity, for every type.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,13 +15,14 @@ use soxauto_domain::{
     catalog::TotalFunction,
     plan::{PlannedWitness, Stage},
 };
-use soxauto_extract::{Extraction, MemoryStore, Options, TiberiusDriver, arrow_type, extract};
+use soxauto_extract::{Extraction, MemoryStore, Options, arrow_type, extract};
 use soxauto_tds::{Cell, Rows, Script, ScriptedBackend};
 
-use crate::{
-    plan,
+use super::{
+    DRIVER,
     server::{Fixture, column, identity, limits},
 };
+use crate::plan;
 
 /// Microseconds of 0001-01-01 and of the last one of 9999.
 const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
@@ -217,7 +218,7 @@ async fn through(rows: &[Row]) -> Vec<RecordBatch> {
         run_id: &"C-PG-1/2024-05-01/r1".parse().unwrap(),
         extracted_at: "2024-05-02T07:00:00Z".parse().unwrap(),
         stage: Stage::Dev,
-        driver: &TiberiusDriver::new(),
+        driver: &DRIVER,
         settings: &settings,
         limits: limits(),
         options: Options::default(),

@@ -6,8 +6,12 @@ use std::{
 };
 
 use soxauto_domain::{BoundQuery, Sha256};
-use soxauto_extract::{ConnectionSettings, Driver, ExtractError, Limits, Source, TiberiusDriver};
+use soxauto_extract::{
+    ConnectionSettings, Driver, ExtractError, Limits, NamedValue, OneRow, Source,
+};
 use soxauto_tds::{Cell, Column, Rows, Script, ScriptedBackend, Server, ServerConfig};
+
+use super::DRIVER;
 
 pub(crate) const PASSWORD: &str = "p;w}d\"=x";
 
@@ -50,10 +54,18 @@ impl Fixture {
 
     /// A session with these limits.
     pub(crate) async fn session(&self, limits: &Limits) -> Result<Box<dyn Source>, ExtractError> {
-        TiberiusDriver::new()
-            .connect(&self.settings(), "AIG_Nav_DW", limits)
-            .await
+        DRIVER.connect(&self.settings(), "AIG_Nav_DW", limits).await
     }
+}
+
+/// The one row of a query, read as rows are read: by the driver under test.
+pub(crate) async fn one_row(
+    source: &mut dyn Source,
+    query: &BoundQuery,
+) -> Result<Vec<NamedValue>, ExtractError> {
+    let mut sink = OneRow::default();
+    source.read(query, &mut sink).await?;
+    sink.take()
 }
 
 pub(crate) fn limits() -> Limits {
