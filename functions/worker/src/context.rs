@@ -17,7 +17,7 @@ use soxauto_domain::{
     layout::Layout,
     plan::{Software, Stage},
 };
-use soxauto_extract::{Driver, TiberiusDriver};
+use soxauto_extract::{BulkDriver, Driver};
 use soxauto_runs::RunReader;
 
 /// The environment variables of the worker.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub source_secret: String,
     /// `SOXAUTO_MAX_RECEIVES`: after that many deliveries the queue gives up.
     pub max_receives: u32,
+    /// `SOXAUTO_BULK_DRIVER`: which driver reads the rows.
+    pub bulk_driver: BulkDriver,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
         let jobs_queue_url = environment.require("SOXAUTO_JOBS_QUEUE_URL");
         let source_secret = environment.require("SOXAUTO_SOURCE_SECRET");
         let max_receives = environment.parse_or("SOXAUTO_MAX_RECEIVES", 3);
+        let bulk_driver = environment.parse_or("SOXAUTO_BULK_DRIVER", BulkDriver::default());
         environment.check()?;
         Ok(Self {
             stage: stage.value()?,
@@ -62,6 +65,7 @@ impl Settings {
             jobs_queue_url: jobs_queue_url.value()?,
             source_secret: source_secret.value()?,
             max_receives: max_receives.value()?,
+            bulk_driver: bulk_driver.value()?,
         })
     }
 }
@@ -143,7 +147,7 @@ impl Context {
                 Arc::new(SecretsManager::new(clients.secrets)),
                 settings.source_secret.clone(),
             ),
-            driver: Arc::new(TiberiusDriver::new()),
+            driver: Arc::new(settings.bulk_driver),
             evidence,
             clock,
             telemetry,

@@ -22,9 +22,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BulkDriver {
     /// tiberius reads the rows as well: one decoder, one connection.
-    #[default]
     Tiberius,
     /// Microsoft's mssql-tds reads the rows, on a second connection.
+    #[default]
     MssqlTds,
 }
 

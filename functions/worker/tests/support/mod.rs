@@ -23,6 +23,7 @@ pub(crate) fn settings() -> Settings {
         jobs_queue_url: "jobs".into(),
         source_secret: "source".into(),
         max_receives: 3,
+        bulk_driver: soxauto_extract::BulkDriver::default(),
     }
 }
 
