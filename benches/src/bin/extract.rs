@@ -10,8 +10,8 @@ use serde_json::json;
 use soxauto_benches::{Discard, Failure, Folder, LOGIN, PASSWORD, ipe};
 use soxauto_domain::{CheckOutcome, plan::Stage};
 use soxauto_extract::{
-    ConnectionSettings, Driver as _, Extraction, Limits, Options as Sizes, Progress, Step,
-    TiberiusDriver, extract,
+    BulkDriver, ConnectionSettings, Driver as _, Extraction, Limits, Options as Sizes, Progress,
+    Step, extract,
 };
 
 #[derive(Parser)]
@@ -28,6 +28,9 @@ struct Options {
     /// Only read, and forget the rows.
     #[arg(long)]
     discard: bool,
+    /// Which driver reads the rows.
+    #[arg(long, default_value = BulkDriver::default().name())]
+    driver: BulkDriver,
     /// Where the parts go.
     folder: PathBuf,
 }
@@ -50,7 +53,7 @@ async fn main() -> Result<(), Failure> {
     });
     let settings = ConnectionSettings::parse(&secret.to_string())?;
     let limits = Limits::until(Instant::now() + Duration::from_secs(3600));
-    let driver = TiberiusDriver::new();
+    let driver = options.driver;
     let ipe = ipe()?;
     if options.discard {
         let mut source = driver.connect(&settings, &ipe.database, &limits).await?;
