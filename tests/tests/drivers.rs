@@ -1,4 +1,5 @@
-//! Both drivers over the whole sample: every IPE of the month, extracted by each, is the one that the month published.
+//! Both drivers over the whole sample: every IPE of the month, extracted by each, holds what the month published. The rows
+//! of a query without an order come in any, so that the digest of the content is compared, not the files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
@@ -70,13 +71,6 @@ async fn every_ipe_of_the_sample_is_the_same_with_both() {
                 ipe.id,
                 driver.name()
             );
-            let parts: Vec<_> = receipt
-                .files
-                .iter()
-                .filter(|file| file.rows.is_some())
-                .cloned()
-                .collect();
-            assert_eq!(extracted.files, parts, "{} with {}", ipe.id, driver.name());
         }
     }
     laptop.stack.stop().await;
