@@ -150,6 +150,16 @@ impl IpeFacts {
             .map_or(1, |a| a.number.saturating_add(1))
     }
 
+    /// Number of the attempt that was lost with its worker: the last one if it ended without a word, else the next, of
+    /// which nothing was written.
+    #[must_use]
+    pub fn lost_attempt(&self) -> u32 {
+        match self.attempts.last() {
+            Some(last) if last.receipt.is_none() && last.failure.is_none() => last.number,
+            _ => self.next_attempt(),
+        }
+    }
+
     /// Why the IPE is not passed, in words.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
@@ -185,6 +195,17 @@ impl IpeFacts {
 }
 
 impl AttemptFacts {
+    /// An attempt of which no record is there.
+    #[must_use]
+    pub fn empty(number: u32) -> Self {
+        Self {
+            number,
+            receipt: None,
+            failure: None,
+            load: None,
+        }
+    }
+
     fn summary(&self) -> AttemptSummary {
         let receipt = self.receipt.as_ref().map(|stored| &stored.document);
         // A receipt is the commit point: beside it, a failure record is the word of a rival that came too late.

@@ -1,0 +1,1 @@
+//! Where the model's steps stand in the code.
