@@ -360,4 +360,12 @@ def lease_rights(this: Part) -> set[Right]:
     for call, _ in port_calls("lease", files):
         for key in keys:
             found |= rights_of_operations(port, operations(port.implementation, call.method), key)
+    # Leases that a function only looks at.
+    for file, text in this.files:
+        for call in calls(file, text):
+            if call.method == "read" and call.receiver.endswith("leases"):
+                key = key_of(this.name, this.files, call)
+                if key is None:
+                    raise NotUnderstood(f"functions/{this.name}: {call}: which lease is read?")
+                found |= rights_of_operations(port, operations(port.implementation, "get"), key)
     return found

@@ -280,6 +280,7 @@ class DerivationTest(unittest.TestCase):
             ("s3:PutObject", f"{evidence}/evidence/*/*/attempt-*/load.json"),
             ("s3:PutObject", f"{evidence}/evidence/*/manifest-*.dsse.json"),
             ("s3:PutObject", f"{state}/copy/*/*/attempt-*.manifest"),
+            ("s3:GetObject", f"{state}/leases/*/*.json"),
             ("sqs:ChangeMessageVisibility", "{ReceiptsQueue.Arn}"),
             ("kms:Sign", "{SigningKey.Arn}"),
         ]:

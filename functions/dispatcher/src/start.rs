@@ -368,6 +368,7 @@ async fn open_marker(
         plan: pointer.clone(),
         deadline: plan.deadline,
         dispatched_at: None,
+        told_revision: None,
     };
     match context
         .state

@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use soxauto_cloud::{
     lake::{ETag, LakeError},
     telemetry::events,
 };
 use soxauto_domain::{
     Plan, RunId, RunState, Sha256,
-    facts::RunFacts,
+    facts::{AttemptFacts, RunFacts},
     layout::{Object, state},
     manifest::{ManifestLink, Predicate, Statement, Subject},
     message::PlanPointer,
@@ -49,13 +50,20 @@ pub async fn close(
     if state == RunState::Open {
         return Ok(state);
     }
+    let mut open = open_marker(context, &facts.plan.run_id).await?;
+    // The dispatcher died before the marker: should this call die after the manifest, nobody would look at the run again.
+    if open.is_none() && facts.manifests.is_empty() {
+        put_marker(context, facts, None, None).await?;
+        open = open_marker(context, &facts.plan.run_id).await?;
+    }
     let (link, is_new) = manifest(context, facts, closing).await?;
     publish::publish(context, facts, &link, state, deadline).await?;
     settled::forget(context, &facts.plan.run_id).await?;
     let marker = state::open_run(&facts.plan.run_id);
     // An earlier call may have died between manifest and event: its marker is still there, and the alarm must not be
-    // lost. Told twice is better than not told.
-    if is_new || exists(context, &marker).await? {
+    // lost. Told twice is better than not told; but not at each sweep while a worker goes on.
+    let untold = |(open, _): &(OpenRun, ETag)| open.told_revision != Some(link.revision);
+    if is_new || open.as_ref().is_some_and(untold) {
         context.telemetry.emit(&events::RunFinalized {
             run_id: &facts.plan.run_id,
             state,
@@ -67,10 +75,10 @@ pub async fn close(
                 .as_secs_f64(),
         });
     }
-    // A worker that outlives the deadline may still write, and die without a record: the sweep looks again once its
-    // lease is over, and names what it left.
-    if past_deadline && is_worked_on(context, facts).await? {
-        mark(context, facts).await?;
+    // A worker that outlives the deadline, or a rival's receipt, may still write, and die without a record: the sweep looks
+    // again once its lease is over, and names what it left.
+    if is_worked_on(context, facts).await? {
+        keep_marker(context, facts, open, link.revision).await?;
         return Ok(state);
     }
     // Last of all: as long as the marker is there, the sweep looks at the run.
@@ -82,18 +90,57 @@ pub async fn close(
     Ok(state)
 }
 
-/// Whether a worker holds one of the run's IPEs.
+/// Whether a worker is at an attempt that has no receipt yet; one that has written its receipt only gives its lease back.
 async fn is_worked_on(context: &Context, facts: &RunFacts) -> Result<bool, FinalizerError> {
     let now = context.clock.now();
-    for ipe in &facts.plan.ipes {
-        let key = state::ipe_lease(&facts.plan.run_id, &ipe.id);
+    let run = &facts.plan.run_id;
+    let held = context.state.list(&state::run_leases(run)).await?;
+    for ipe in &facts.ipes {
+        let key = state::ipe_lease(run, &ipe.id);
+        if !held.iter().any(|lease| lease.key == key) {
+            continue;
+        }
         if let Some(lease) = context.leases.read(&key).await?
             && lease.expires_at > now
         {
-            return Ok(true);
+            let at = lease.progress.map(|progress| progress.attempt);
+            let has_receipt = |a: &AttemptFacts| Some(a.number) == at && a.receipt.is_some();
+            if !ipe.attempts.iter().any(has_receipt) {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
+}
+
+/// Leaves the sweep a marker that says what was told already.
+async fn keep_marker(
+    context: &Context,
+    facts: &RunFacts,
+    open: Option<(OpenRun, ETag)>,
+    revision: u32,
+) -> Result<(), FinalizerError> {
+    let Some((open, etag)) = open else {
+        return put_marker(context, facts, Some(context.clock.now()), Some(revision)).await;
+    };
+    if open.told_revision == Some(revision) {
+        return Ok(());
+    }
+    let told = OpenRun {
+        told_revision: Some(revision),
+        ..open
+    };
+    let key = state::open_run(&told.run_id);
+    let bytes = Bytes::from(serde_json::to_vec(&told)?);
+    match context
+        .state
+        .replace(&key, bytes, "application/json", &etag)
+        .await
+    {
+        // Somebody else wrote the marker meanwhile: it is there, which is what matters.
+        Ok(_) | Err(LakeError::Precondition(_)) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Makes the sweep look at the run; one that is marked already stays as it is.
@@ -101,6 +148,16 @@ async fn is_worked_on(context: &Context, facts: &RunFacts) -> Result<bool, Final
 /// # Errors
 /// [`FinalizerError`] when the bucket does not answer.
 pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerError> {
+    // Nothing is left for the dispatcher to send.
+    put_marker(context, facts, Some(context.clock.now()), None).await
+}
+
+async fn put_marker(
+    context: &Context,
+    facts: &RunFacts,
+    dispatched_at: Option<Timestamp>,
+    told_revision: Option<u32>,
+) -> Result<(), FinalizerError> {
     let run_id = &facts.plan.run_id;
     let marker = OpenRun {
         run_id: run_id.clone(),
@@ -109,8 +166,8 @@ pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerEr
             sha256: facts.plan_sha256,
         },
         deadline: facts.plan.deadline,
-        // Nothing is left for the dispatcher to send.
-        dispatched_at: Some(context.clock.now()),
+        dispatched_at,
+        told_revision,
     };
     let bytes = Bytes::from(serde_json::to_vec(&marker)?);
     match context
@@ -128,7 +185,7 @@ pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerEr
 /// # Errors
 /// [`FinalizerError`] when the bucket does not answer.
 pub async fn is_marked(context: &Context, run: &RunId) -> Result<bool, FinalizerError> {
-    exists(context, &state::open_run(run)).await
+    Ok(open_marker(context, run).await?.is_some())
 }
 
 /// Whether the run's last manifest names every file that `facts` holds.
@@ -148,10 +205,14 @@ pub async fn is_told(context: &Context, facts: &RunFacts) -> Result<bool, Finali
         .all(|(name, _)| named.contains(name.as_str())))
 }
 
-async fn exists(context: &Context, key: &str) -> Result<bool, FinalizerError> {
-    match context.state.head(key).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_not_found() => Ok(false),
+/// The run's marker; `None` for a run that is closed.
+async fn open_marker(
+    context: &Context,
+    run: &RunId,
+) -> Result<Option<(OpenRun, ETag)>, FinalizerError> {
+    match context.state.get(&state::open_run(run)).await {
+        Ok(object) => Ok(Some((serde_json::from_slice(&object.bytes)?, object.etag))),
+        Err(e) if e.is_not_found() => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
@@ -175,6 +236,8 @@ async fn manifest(
             if statement::same_content(&last.predicate, &statement::predicate(facts, &closing))
                 && subjects::are_of_run(context, facts, &last.subject)
             {
+                // Its finalizer may have died after the head was read here: the chain is finished before the run is closed.
+                chain::head(context, run.control()).await?;
                 return Ok((link, false));
             }
             closing.revision = link.revision + 1;

@@ -55,6 +55,16 @@ pub enum FinalizerError {
         /// The difference.
         message: String,
     },
+    /// Another finalizer loads an attempt of which this call has not seen the receipt.
+    #[error(
+        "{ipe}: attempt {attempt} was chosen to be loaded, and this call has not seen its receipt"
+    )]
+    Choice {
+        /// The IPE.
+        ipe: IpeId,
+        /// The attempt.
+        attempt: u32,
+    },
     /// The warehouse answered without the figures that were asked for.
     #[error("{ipe}: the warehouse's answer has no {missing}")]
     Answer {
@@ -104,6 +114,7 @@ impl FinalizerError {
             Self::Load { source, .. } | Self::Publish { source, .. } => source.code(),
             Self::TieOut { .. } => Code::TieOutFailed,
             Self::Files { .. } => Code::EvidenceInvalid,
+            Self::Choice { .. } => Code::ObjectExists,
             Self::Answer { .. } => Code::WarehouseFailed,
             Self::Signer(e) => e.code(),
             Self::Warehouse(e) => e.code(),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use soxauto_cloud::{
+    lake::LakeError,
     retry::Deadline,
     telemetry::events,
     warehouse::{Statement, TransactionResult, WarehouseError},
@@ -17,7 +18,7 @@ use soxauto_domain::{
     IpeId, IpeState, PlannedIpe, Receipt, Sha256,
     facts::RunFacts,
     layout::{self, Attempt, state},
-    load::{LoadRecord, LoadSchema, LoadedTotal},
+    load::{LoadChoice, LoadChoiceSchema, LoadRecord, LoadSchema, LoadedTotal},
 };
 
 use crate::{context::Context, error::FinalizerError, sql};
@@ -65,8 +66,11 @@ pub async fn load_missing(context: &Context, facts: &RunFacts, deadline: Instant
     }
     let outcomes: Vec<(&IpeId, Result<(), FinalizerError>)> = stream::iter(&pending)
         .map(|one| async move {
-            let outcome = match refuse_other_files(context, facts, one) {
-                Ok(()) => load(context, schema, one, deadline).await,
+            let outcome = match choose(context, facts, one).await {
+                Ok(chosen) => match refuse_other_files(context, facts, &chosen) {
+                    Ok(()) => load(context, schema, &chosen, deadline).await,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             };
             (&one.ipe.id, outcome)
@@ -142,6 +146,41 @@ async fn prepare(
             })?;
     }
     Ok(())
+}
+
+/// Which attempt is loaded: the first finalizer that loads one says so, and everybody follows.
+///
+/// Two attempts may both pass when a worker outlived its lease. A finalizer that was frozen, or died after it had sent its
+/// transaction, may know of one of them only: without this, it would replace the rows that another has proven and recorded.
+async fn choose<'a>(
+    context: &Context,
+    facts: &'a RunFacts,
+    pending: &Pending<'a>,
+) -> Result<Pending<'a>, FinalizerError> {
+    let Pending { ipe, receipt } = pending;
+    let key = state::load_choice(&receipt.run_id, &ipe.id);
+    let own = LoadChoice {
+        schema: LoadChoiceSchema,
+        attempt: receipt.attempt,
+    };
+    let bytes = Bytes::from(serde_json::to_vec(&own)?);
+    let chosen = match context.state.create(&key, bytes, JSON).await {
+        Ok(_) => own,
+        Err(LakeError::AlreadyExists(_)) => {
+            serde_json::from_slice(&context.state.get(&key).await?.bytes)?
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let attempts = facts.ipe(&ipe.id).into_iter().flat_map(|i| &i.attempts);
+    attempts
+        .filter_map(|attempt| attempt.receipt.as_ref())
+        .map(|stored| &stored.document)
+        .find(|receipt| receipt.attempt == chosen.attempt && receipt.state == IpeState::Passed)
+        .map(|receipt| Pending { ipe, receipt })
+        .ok_or_else(|| FinalizerError::Choice {
+            ipe: ipe.id.clone(),
+            attempt: chosen.attempt,
+        })
 }
 
 /// Refuses an attempt whose folder lacks a file of its receipt or holds it with another size: what would be signed as

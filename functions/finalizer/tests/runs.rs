@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use soxauto_cloud::{
     lake::{Fault, Lake, Operation},
+    lease::Progress,
     warehouse::{TransactionResult, WarehouseError},
 };
 use soxauto_domain::{IpeState, RunState, layout::state};
@@ -733,9 +734,15 @@ async fn what_a_worker_leaves_after_the_deadline_is_named_by_a_revision() {
         .acquire(&key, "worker", HOUR)
         .await
         .unwrap();
-    assert!(world.sweep().await.is_ok());
-    assert_eq!(world.manifests(R1), [1]);
-    assert!(world.is_marked(R1), "a worker is still at it");
+    let events = Counted::default();
+    let guard = events.listen();
+    for _ in 0..3 {
+        assert!(world.sweep().await.is_ok());
+        assert_eq!(world.manifests(R1), [1]);
+        assert!(world.is_marked(R1), "a worker is still at it");
+    }
+    assert_eq!(events.of("RunFinalized"), 1, "the alarm is not repeated");
+    drop(guard);
     // It writes its query and dies.
     world
         .evidence
@@ -810,4 +817,73 @@ async fn months_that_no_sweep_saw_are_recorded_in_order() {
         Some(world.link("C-PG-1/2024-08-01/r1", 1).await),
         "behind the head, whatever month that is"
     );
+}
+
+#[tokio::test]
+async fn a_worker_behind_a_rivals_receipt_is_waited_for_and_one_behind_its_own_is_not() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    let key = state::ipe_lease(&run(R1), &ipe("IPE_07"));
+    let mut lease = world
+        .context
+        .leases
+        .acquire(&key, "worker", HOUR)
+        .await
+        .unwrap();
+    let at = |attempt| Progress {
+        attempt,
+        ..Progress::default()
+    };
+    lease.renew(Some(at(2))).await.unwrap();
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(world.is_marked(R1), "attempt 2 may leave files");
+    lease.renew(Some(at(1))).await.unwrap();
+    world.sweep().await.unwrap();
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(!world.is_marked(R1), "it only gives its lease back");
+}
+
+#[tokio::test]
+async fn what_was_chosen_to_be_loaded_stays_so_when_an_earlier_attempt_passes_meanwhile() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 2).await;
+    world.loads(1);
+    // The transaction is sent, and its finalizer dies: it may still be running when the next one looks.
+    world
+        .evidence
+        .fail(Fault::new(Operation::Create, 1).on("load.json"));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    world.evidence.heal();
+    world.clock.advance(Duration::from_secs(61));
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert!(world.loaded(R1, "IPE_07", 2) && !world.loaded(R1, "IPE_07", 1));
+    assert!(!world.sql().contains("attempt-1.manifest"));
+    let manifest = world.manifest(R1, 1).await;
+    assert_eq!(manifest.predicate.ipes[0].attempt, Some(2));
+}
+
+#[tokio::test]
+async fn a_run_whose_dispatcher_died_before_the_marker_is_published_although_its_finalizer_dies_too()
+ {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    let marker = state::open_run(&run(R1));
+    world.state.delete(&marker).await.unwrap();
+    world.clock.advance(13 * HOUR);
+    world
+        .warehouse
+        .answer_transaction(Err(WarehouseError::Denied("no grant".into())));
+    world.sweep().await.unwrap_err();
+    assert_eq!(world.manifests(R1), [1]);
+    assert!(world.is_marked(R1), "the next sweep has to look");
+    world.sweep().await.unwrap();
+    assert!(world.published().last().unwrap().contains("'incomplete'"));
+    assert!(!world.is_marked(R1));
+    assert_eq!(world.manifests(R1), [1]);
 }

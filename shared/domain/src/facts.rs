@@ -195,17 +195,6 @@ impl IpeFacts {
 }
 
 impl AttemptFacts {
-    /// An attempt of which no record is there.
-    #[must_use]
-    pub fn empty(number: u32) -> Self {
-        Self {
-            number,
-            receipt: None,
-            failure: None,
-            load: None,
-        }
-    }
-
     fn summary(&self) -> AttemptSummary {
         let receipt = self.receipt.as_ref().map(|stored| &stored.document);
         // A receipt is the commit point: beside it, a failure record is the word of a rival that came too late.

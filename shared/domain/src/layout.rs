@@ -228,6 +228,18 @@ pub mod state {
         format!("chain/{control}/staged/{sha256}.json")
     }
 
+    /// Folder of all leases of a run.
+    #[must_use]
+    pub fn run_leases(run: &RunId) -> String {
+        format!("leases/{run}/")
+    }
+
+    /// Which attempt at an IPE is loaded: the first finalizer that loads one says so.
+    #[must_use]
+    pub fn load_choice(run: &RunId, ipe: &IpeId) -> String {
+        format!("copy/{run}/{ipe}/chosen.json")
+    }
+
     /// COPY manifest of an attempt.
     #[must_use]
     pub fn copy_manifest(run: &RunId, ipe: &IpeId, attempt: u32) -> String {

@@ -14,6 +14,21 @@ schema_tag! {
     LoadSchema = "soxauto.load/1"
 }
 
+schema_tag! {
+    /// Schema of a [`LoadChoice`].
+    LoadChoiceSchema = "soxauto.load_choice/1"
+}
+
+/// Which attempt at an IPE is loaded; in the state bucket, written once before the first load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadChoice {
+    /// Always `soxauto.load_choice/1`.
+    pub schema: LoadChoiceSchema,
+    /// The attempt.
+    pub attempt: u32,
+}
+
 /// `load.json`, beside the receipt it belongs to; written after the load committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

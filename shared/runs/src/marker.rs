@@ -17,4 +17,8 @@ pub struct OpenRun {
     pub deadline: Timestamp,
     /// When every message was accepted by the queue; until then the dispatcher's next try sends them again.
     pub dispatched_at: Option<Timestamp>,
+    /// The manifest revision about which the finalizer has told the operators already, when it keeps the marker because a
+    /// worker is still at an IPE of the closed run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_revision: Option<u32>,
 }

@@ -87,7 +87,6 @@ fn facts(attempts: &Attempts) -> IpeFacts {
             load.attempt = number;
             stored(load)
         }),
-        ..AttemptFacts::empty(number)
     });
     IpeFacts {
         id: "IPE_07".parse().expect("an IPE"),

@@ -209,11 +209,6 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
         At::Read => {
             read(world, &mut me);
             let load_missing = pending(&me).is_some();
-            // The sweep closes runs of dispatchers that died after the plan, too: should this call die, the next one looks.
-            let unmarked = world.runs[r].marker.is_none() && world.runs[r].manifests.is_empty();
-            if unmarked && !protocol.has(Mutation::CloseUnmarked) {
-                world.runs[r].marker = Some(Marker { dispatched: false });
-            }
             // A replay gives a closed run something to do: from then on the sweep has to look at it again.
             if !world.runs[r].manifests.is_empty() && load_missing {
                 mark(world, me.run);
@@ -265,9 +260,17 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             read(world, &mut me);
             me.late = late;
             let state = closing_state(protocol, &me);
+            let run = &mut world.runs[r];
+            let unmarked = run.marker.is_none() && run.manifests.is_empty();
             match state {
                 RunState::Open => At::Release,
-                _ => At::Head,
+                _ => {
+                    // The dispatcher died before the marker: should this call die, the next one has to look.
+                    if unmarked && !protocol.has(Mutation::CloseUnmarked) {
+                        run.marker = Some(Marker { dispatched: false });
+                    }
+                    At::Head
+                }
             }
         }
         At::Head => {

@@ -342,11 +342,15 @@ impl World {
         let mut see = |id: Id| used |= 1 << id;
         for run in &self.runs {
             for folder in run.ipes.iter().flatten() {
-                folder.files.map(&mut see);
-                folder.parts.map(&mut see);
-                folder.receipt.map(|r| see(r.by));
-                folder.failure.map(|f| see(f.by));
-                folder.load.map(&mut see);
+                let (receipt, failure) = (folder.receipt, folder.failure);
+                let writers = [
+                    folder.files,
+                    folder.parts,
+                    receipt.map(|r| r.by),
+                    failure.map(|f| f.by),
+                    folder.load,
+                ];
+                writers.into_iter().flatten().for_each(&mut see);
             }
             run.manifests.iter().for_each(|m| see(m.link.by));
             run.ipe_leases.iter().flatten().for_each(|l| see(l.by));

@@ -20,14 +20,20 @@ fn every_order_of_the_steps_keeps_the_promises() {
         let started = Instant::now();
         let protocol = Protocol::new(exploration.bounds);
         let checker = protocol.clone().checker().threads(2).spawn_dfs().join();
-        for (name, path) in checker.discoveries() {
-            let world = path.last_state().clone();
-            panic!(
-                "{}: {name}\n{:#?}\n{world:#?}",
-                exploration.name,
-                path.into_actions()
-            );
-        }
+        let found: Vec<String> = checker
+            .discoveries()
+            .into_iter()
+            .map(|(name, path)| {
+                let world = path.last_state().clone();
+                format!("{name}\n{:#?}\n{world:#?}", path.into_actions())
+            })
+            .collect();
+        assert!(
+            found.is_empty(),
+            "{}: {}",
+            exploration.name,
+            found.join("\n")
+        );
         let checked = started.elapsed();
         let explored = liveness::explore(&protocol);
         if let Some((actions, world)) = explored.stuck {

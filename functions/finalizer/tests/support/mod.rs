@@ -197,6 +197,7 @@ impl World {
             },
             deadline: plan.deadline,
             dispatched_at: Some(created_at),
+            told_revision: None,
             run_id: run,
         };
         let bytes = Bytes::from(serde_json::to_vec(&marker).unwrap());
