@@ -368,6 +368,7 @@ async fn open_marker(
         plan: pointer.clone(),
         deadline: plan.deadline,
         dispatched_at: None,
+        closing: None,
         told_revision: None,
     };
     match context

@@ -2,31 +2,26 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use soxauto_cloud::{
-    lake::{ETag, LakeError},
-    telemetry::events,
-};
+use soxauto_cloud::{lake::ETag, telemetry::events};
 use soxauto_domain::{
-    Plan, RunId, RunState, Sha256,
+    Plan, RunState, Sha256,
     facts::{AttemptFacts, RunFacts},
     layout::{Object, state},
     manifest::{ManifestLink, Predicate, Statement, Subject},
-    message::PlanPointer,
 };
 use soxauto_evidence::{
     ChainHead, Unsigned, envelope,
     report::{self, Report},
     statement::{self, Closing},
 };
-use soxauto_runs::OpenRun;
 
 use crate::{
     chain::{self, Staged},
     context::Context,
     error::FinalizerError,
-    history, publish, settled, subjects,
+    history,
+    marker::{self, Marker},
+    publish, settled, subjects,
 };
 
 /// Closes the run if nothing more will happen to it by itself; returns its state.
@@ -50,20 +45,14 @@ pub async fn close(
     if state == RunState::Open {
         return Ok(state);
     }
-    let mut open = open_marker(context, &facts.plan.run_id).await?;
-    // The dispatcher died before the marker: should this call die after the manifest, nobody would look at the run again.
-    if open.is_none() && facts.manifests.is_empty() {
-        put_marker(context, facts, None, None).await?;
-        open = open_marker(context, &facts.plan.run_id).await?;
-    }
-    let (link, is_new) = manifest(context, facts, closing).await?;
-    publish::publish(context, facts, &link, state, deadline).await?;
-    settled::forget(context, &facts.plan.run_id).await?;
-    let marker = state::open_run(&facts.plan.run_id);
+    let mut marker = marker::read(context, &facts.plan.run_id).await?;
     // An earlier call may have died between manifest and event: its marker is still there, and the alarm must not be
     // lost. Told twice is better than not told; but not at each sweep while a worker goes on.
-    let untold = |(open, _): &(OpenRun, ETag)| open.told_revision != Some(link.revision);
-    if is_new || open.as_ref().is_some_and(untold) {
+    let was_marked = marker.exists();
+    let (link, is_new) = manifest(context, facts, closing, &mut marker).await?;
+    publish::publish(context, facts, &link, state, deadline).await?;
+    settled::forget(context, &facts.plan.run_id).await?;
+    if is_new || was_marked && !marker.is_told(link.revision) {
         context.telemetry.emit(&events::RunFinalized {
             run_id: &facts.plan.run_id,
             state,
@@ -78,15 +67,11 @@ pub async fn close(
     // A worker that outlives the deadline, or a rival's receipt, may still write, and die without a record: the sweep looks
     // again once its lease is over, and names what it left.
     if is_worked_on(context, facts).await? {
-        keep_marker(context, facts, open, link.revision).await?;
+        marker.keep(context, facts, link.revision).await?;
         return Ok(state);
     }
     // Last of all: as long as the marker is there, the sweep looks at the run.
-    match context.state.delete(&marker).await {
-        Ok(()) => {}
-        Err(e) if e.is_not_found() => {}
-        Err(e) => return Err(e.into()),
-    }
+    marker.remove(context).await?;
     Ok(state)
 }
 
@@ -113,81 +98,6 @@ async fn is_worked_on(context: &Context, facts: &RunFacts) -> Result<bool, Final
     Ok(false)
 }
 
-/// Leaves the sweep a marker that says what was told already.
-async fn keep_marker(
-    context: &Context,
-    facts: &RunFacts,
-    open: Option<(OpenRun, ETag)>,
-    revision: u32,
-) -> Result<(), FinalizerError> {
-    let Some((open, etag)) = open else {
-        return put_marker(context, facts, Some(context.clock.now()), Some(revision)).await;
-    };
-    if open.told_revision == Some(revision) {
-        return Ok(());
-    }
-    let told = OpenRun {
-        told_revision: Some(revision),
-        ..open
-    };
-    let key = state::open_run(&told.run_id);
-    let bytes = Bytes::from(serde_json::to_vec(&told)?);
-    match context
-        .state
-        .replace(&key, bytes, "application/json", &etag)
-        .await
-    {
-        // Somebody else wrote the marker meanwhile: it is there, which is what matters.
-        Ok(_) | Err(LakeError::Precondition(_)) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Makes the sweep look at the run; one that is marked already stays as it is.
-///
-/// # Errors
-/// [`FinalizerError`] when the bucket does not answer.
-pub async fn mark(context: &Context, facts: &RunFacts) -> Result<(), FinalizerError> {
-    // Nothing is left for the dispatcher to send.
-    put_marker(context, facts, Some(context.clock.now()), None).await
-}
-
-async fn put_marker(
-    context: &Context,
-    facts: &RunFacts,
-    dispatched_at: Option<Timestamp>,
-    told_revision: Option<u32>,
-) -> Result<(), FinalizerError> {
-    let run_id = &facts.plan.run_id;
-    let marker = OpenRun {
-        run_id: run_id.clone(),
-        plan: PlanPointer {
-            key: context.reader.layout().plan(run_id),
-            sha256: facts.plan_sha256,
-        },
-        deadline: facts.plan.deadline,
-        dispatched_at,
-        told_revision,
-    };
-    let bytes = Bytes::from(serde_json::to_vec(&marker)?);
-    match context
-        .state
-        .create(&state::open_run(run_id), bytes, "application/json")
-        .await
-    {
-        Ok(_) | Err(LakeError::AlreadyExists(_)) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Whether the run has its marker: it is not closed, or something is left to be done.
-///
-/// # Errors
-/// [`FinalizerError`] when the bucket does not answer.
-pub async fn is_marked(context: &Context, run: &RunId) -> Result<bool, FinalizerError> {
-    Ok(open_marker(context, run).await?.is_some())
-}
-
 /// Whether the run's last manifest names every file that `facts` holds.
 ///
 /// # Errors
@@ -205,23 +115,12 @@ pub async fn is_told(context: &Context, facts: &RunFacts) -> Result<bool, Finali
         .all(|(name, _)| named.contains(name.as_str())))
 }
 
-/// The run's marker; `None` for a run that is closed.
-async fn open_marker(
-    context: &Context,
-    run: &RunId,
-) -> Result<Option<(OpenRun, ETag)>, FinalizerError> {
-    match context.state.get(&state::open_run(run)).await {
-        Ok(object) => Ok(Some((serde_json::from_slice(&object.bytes)?, object.etag))),
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
-}
-
 /// The manifest that says what is known: the last one if it says so already, or a new revision.
 async fn manifest(
     context: &Context,
     facts: &RunFacts,
     mut closing: Closing,
+    marker: &mut Marker,
 ) -> Result<(ManifestLink, bool), FinalizerError> {
     let run = &facts.plan.run_id;
     let mut facts = facts.clone();
@@ -242,6 +141,8 @@ async fn manifest(
             }
             closing.revision = link.revision + 1;
         }
+        // Should this call die between manifest and publication, the sweep has to look at the run again.
+        marker.claim(context, facts, closing.revision).await?;
         closing.previous = head.head.clone();
         let predicate = statement::predicate(facts, &closing);
         let files = subjects::of_run(context, facts).await?;

@@ -13,7 +13,7 @@ use soxauto_domain::{
 };
 use soxauto_runs::Planned;
 
-use crate::{close, context::Context, error::FinalizerError, load, settled};
+use crate::{close, context::Context, error::FinalizerError, load, marker, settled};
 
 /// What to do about a run that another finalizer is working on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ async fn hear_of(
         }
         // A message that comes twice, or late, and tells of nothing new.
         None if !load::is_missing(&facts)
-            && !close::is_marked(context, run).await?
+            && !marker::read(context, run).await?.exists()
             && close::is_told(context, &facts).await? =>
         {
             return Ok(None);
@@ -113,7 +113,7 @@ async fn advance_alone(
     let past_deadline = context.clock.now() >= facts.plan.deadline;
     // A replay gives a closed run something to do: from then on the sweep has to look at it again.
     if !facts.manifests.is_empty() && load::is_missing(&facts) {
-        close::mark(context, &facts).await?;
+        marker::mark(context, &facts).await?;
     }
     let (facts, outcome) = if load::is_missing(&facts) {
         let loaded = load::load_missing(context, &facts, deadline).await;
@@ -138,7 +138,7 @@ async fn advance_alone(
             tracing::error!(code = e.code().as_str(), "closed without a load: {e}");
             close::close(context, &facts, past_deadline, deadline).await?;
             if !e.is_refused_load() {
-                close::mark(context, &facts).await?;
+                marker::mark(context, &facts).await?;
             }
             Err(e)
         }

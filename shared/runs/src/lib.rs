@@ -10,6 +10,6 @@ mod planned;
 mod reader;
 
 pub use error::RunsError;
-pub use marker::OpenRun;
+pub use marker::{Closing, OpenRun};
 pub use planned::Planned;
 pub use reader::RunReader;

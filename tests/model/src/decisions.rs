@@ -66,6 +66,7 @@ fn facts(attempts: &Attempts) -> IpeFacts {
     let there = attempts.iter().zip(1u32..).filter(|(f, _)| f.exists());
     let attempts = there.map(|(folder, number)| AttemptFacts {
         number,
+        segments: 0,
         receipt: folder.receipt.map(|r| {
             let mut receipt: Receipt = serde_json::from_str(RECEIPT).expect("a receipt");
             receipt.attempt = number;

@@ -101,12 +101,15 @@ pub(crate) fn step(protocol: &Protocol, world: &mut World, i: usize) {
                 // A run with a manifest was closed, and its marker taken away.
                 None if !run.manifests.is_empty() => At::Done,
                 None => {
-                    run.marker = Some(Marker { dispatched: false });
+                    run.marker = Some(Marker {
+                        dispatched: false,
+                        closing: None,
+                    });
                     At::Send
                 }
             };
             if protocol.has(Mutation::DispatchedFirst) && me.at == At::Send {
-                run.marker = Some(Marker { dispatched: true });
+                run.marker = Some(Marker::sent());
             }
         }
         At::Send => {
@@ -115,7 +118,9 @@ pub(crate) fn step(protocol: &Protocol, world: &mut World, i: usize) {
         }
         At::Dispatched => {
             // Only over the marker that was read; a rival has sent them too, or the run is closed already.
-            if let Some(marker) = &mut world.runs[run].marker {
+            if let Some(marker) = &mut world.runs[run].marker
+                && marker.closing.is_none()
+            {
                 marker.dispatched = true;
             }
             me.at = At::Done;

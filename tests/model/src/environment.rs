@@ -31,11 +31,13 @@ pub(crate) fn actions(protocol: &Protocol, world: &World, actions: &mut Vec<Acti
     if faults.duplicates > 0 {
         actions.extend(world.jobs.first().map(|m| Action::Duplicate(*m)));
     }
-    for (run, notices) in (0u8..).zip(&world.notices) {
+    for (run, ipes) in (0u8..).zip(&world.notices) {
         // What the storage service tells about a closed run is the only word of it: it has to come at least once.
         let marked = world.runs[usize::from(run)].marker.is_some();
-        if faults.lost_notices > 0 && *notices > 0 && marked {
-            actions.push(Action::LoseNotice(run));
+        for (ipe, notices) in (0u8..).zip(ipes) {
+            if faults.lost_notices > 0 && *notices > 0 && marked {
+                actions.push(Action::LoseNotice(run, ipe));
+            }
         }
     }
     if protocol.bounds.deadline && !world.late {
@@ -148,9 +150,9 @@ pub(crate) fn step(protocol: &Protocol, world: &mut World, action: Action) {
             world.faults.duplicates -= 1;
             world.jobs.push(message);
         }
-        Action::LoseNotice(run) => {
+        Action::LoseNotice(run, ipe) => {
             world.faults.lost_notices -= 1;
-            world.notices[usize::from(run)] = 0;
+            world.notices[usize::from(run)][usize::from(ipe)] = 0;
         }
         Action::Deadline => world.late = true,
         Action::Replay(letter) => {
@@ -212,9 +214,9 @@ fn kill(world: &mut World, process: Process) {
         }
         Process::Finalizer(i) => {
             if let Some(me) = world.finalizers[i].take()
-                && me.by_notice
+                && let Some(ipe) = me.news
             {
-                world.notify(me.run);
+                world.notify(me.run, ipe);
             }
         }
         Process::Operator => world.replaying = None,

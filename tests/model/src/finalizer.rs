@@ -7,16 +7,16 @@ use crate::{
     decisions::{decide, run_state},
     protocol::{Action, Mutation, Protocol},
     world::{
-        Attempts, Created, Failure, Head, Id, Lease, Link, Manifest, Marker, Transaction, World,
-        create,
+        Attempts, Created, Failure, Head, Id, Lease, Link, Manifest, Marker, Run, Transaction,
+        World, create,
     },
 };
 
 /// What called the finalizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// A receipt or a failure record was written.
-    Notice,
+    /// A receipt or a failure record of an IPE was written.
+    Notice(u8),
     /// The schedule of every 15 minutes.
     Sweep,
 }
@@ -26,6 +26,10 @@ pub enum Cause {
 pub enum At {
     /// The run's lease is to be taken.
     Acquire,
+    /// The news is of one IPE: the hint and this IPE's folder are to be read.
+    Hear,
+    /// What was seen of the IPE is to be noted in the hint.
+    Note,
     /// The run's folder is to be read.
     Read,
     /// The sweep looks for the dead letters of IPEs that nobody works on.
@@ -53,8 +57,10 @@ pub enum At {
         /// Its attempt.
         attempt: u8,
     },
-    /// The run's folder is to be read again.
+    /// After loads the run's folder is to be read again.
     ReadAgain,
+    /// The run is not closed yet: the hint is to be written anew.
+    Hint,
     /// The chain's head is to be read.
     Head,
     /// The run's last manifest is to be compared, or a new one made.
@@ -75,6 +81,8 @@ pub enum At {
     Unstage,
     /// The row in the table of runs is to be written.
     Publish,
+    /// The hint is to be removed.
+    Forget,
     /// Whether a worker still holds an IPE is to be looked up.
     WorkedOn,
     /// The marker is to be deleted.
@@ -92,8 +100,12 @@ pub struct Finalizer {
     pub id: Id,
     /// The run.
     pub run: u8,
-    /// Whether a notification called it, which comes again if this fails.
-    pub by_notice: bool,
+    /// The IPE whose notification called it; the notification comes again if this fails.
+    pub news: Option<u8>,
+    /// Whether it looks at this IPE only, and the hint as it was read.
+    pub hears: Option<u8>,
+    /// Whether it has loaded something.
+    pub loaded: bool,
     /// Where it is.
     pub at: At,
     /// The run's folder as it was read.
@@ -102,6 +114,8 @@ pub struct Finalizer {
     pub late: bool,
     /// The head as it was read; with the reservation that is being finished.
     pub head: Head,
+    /// The marker as it was read or written last: only this one is deleted.
+    pub marker: Option<Marker>,
     /// The manifest that it makes.
     pub made: Option<Manifest>,
     /// The manifest that says what is known.
@@ -117,8 +131,10 @@ pub(crate) fn actions(protocol: &Protocol, world: &World, actions: &mut Vec<Acti
             if many && is_busy(world, run) {
                 continue;
             }
-            if world.notices[usize::from(run)] > 0 {
-                actions.push(Action::Call(run, Cause::Notice));
+            for (ipe, notices) in (0u8..).zip(&world.notices[usize::from(run)]) {
+                if *notices > 0 {
+                    actions.push(Action::Call(run, Cause::Notice(ipe)));
+                }
             }
             let unmarked = known.plan.is_some()
                 && known.manifests.is_empty()
@@ -158,21 +174,27 @@ fn is_busy(world: &World, run: u8) -> bool {
 
 /// A free finalizer is called.
 pub(crate) fn call(world: &mut World, run: u8, cause: Cause) {
-    let by_notice = cause == Cause::Notice;
+    let news = match cause {
+        Cause::Notice(ipe) => Some(ipe),
+        Cause::Sweep => None,
+    };
     let me = Finalizer {
         id: world.fresh(),
         run,
-        by_notice,
+        news,
+        hears: None,
+        loaded: false,
         at: At::Acquire,
         facts: Vec::new(),
         late: false,
         head: Head::default(),
+        marker: None,
         made: None,
         link: None,
         failed: false,
     };
-    if by_notice {
-        world.notices[usize::from(run)] -= 1;
+    if let Some(ipe) = news {
+        world.notices[usize::from(run)][usize::from(ipe)] -= 1;
     }
     if let Some(free) = world.finalizers.iter_mut().find(|slot| slot.is_none()) {
         *free = Some(me);
@@ -202,10 +224,13 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
     let r = usize::from(me.run);
     me.at = match me.at {
         At::Acquire => match acquire(world, &me) {
+            true if me.news.is_some() => At::Hear,
             true => At::Read,
             // The message comes again; the next sweep looks again.
             false => return end(world, me, true),
         },
+        At::Hear => hear(world, &mut me),
+        At::Note => note(world, &mut me),
         At::Read => {
             read(world, &mut me);
             let load_missing = pending(&me).is_some();
@@ -213,7 +238,11 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             if !world.runs[r].manifests.is_empty() && load_missing {
                 mark(world, me.run);
             }
-            if me.by_notice { At::Choose } else { At::Lost }
+            if me.news.is_some() {
+                At::Choose
+            } else {
+                At::Lost
+            }
         }
         At::Lost => match lost(protocol, world, &me) {
             Some((ipe, number)) => At::Record { ipe, number },
@@ -234,7 +263,9 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
                 });
                 At::Loading { ipe, attempt }
             }
-            None => At::ReadAgain,
+            None if me.hears.is_some() => At::Note,
+            None if me.loaded => At::ReadAgain,
+            None => decide_to_close(protocol, world, &mut me),
         },
         At::Loading { ipe, attempt } => At::Loaded { ipe, attempt },
         At::Loaded { ipe, attempt } => {
@@ -247,8 +278,11 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
                 // A rival has recorded it: the call fails, the next one continues.
                 me.failed = true;
             }
-            // Whatever became of it, this one is not tried again by this call.
-            me.facts[usize::from(ipe)] = vec![];
+            me.loaded = true;
+            // This one is not tried again by this call.
+            let folder = usize::from(attempt) - 1;
+            me.facts[usize::from(ipe)].resize(folder + 1, Default::default());
+            me.facts[usize::from(ipe)][folder].load = Some(me.id);
             if me.failed {
                 after_failure(&me)
             } else {
@@ -259,19 +293,11 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             let late = me.late;
             read(world, &mut me);
             me.late = late;
-            let state = closing_state(protocol, &me);
-            let run = &mut world.runs[r];
-            let unmarked = run.marker.is_none() && run.manifests.is_empty();
-            match state {
-                RunState::Open => At::Release,
-                _ => {
-                    // The dispatcher died before the marker: should this call die, the next one has to look.
-                    if unmarked && !protocol.has(Mutation::CloseUnmarked) {
-                        run.marker = Some(Marker { dispatched: false });
-                    }
-                    At::Head
-                }
-            }
+            decide_to_close(protocol, world, &mut me)
+        }
+        At::Hint => {
+            world.runs[r].hint = Some(ended(&me));
+            At::Release
         }
         At::Head => {
             me.head = world.head;
@@ -318,6 +344,10 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
                 }
             }
             world.went_back |= went_back;
+            At::Forget
+        }
+        At::Forget => {
+            world.runs[r].hint = None;
             At::WorkedOn
         }
         At::WorkedOn => {
@@ -331,7 +361,9 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             }
         }
         At::Unmark => {
-            world.runs[r].marker = None;
+            if world.runs[r].marker == me.marker || protocol.has(Mutation::SharedMarker) {
+                world.runs[r].marker = None;
+            }
             if protocol.has(Mutation::MarkerFirst) {
                 At::Publish
             } else if me.failed {
@@ -376,14 +408,90 @@ pub(crate) fn lose(world: &mut World, i: usize) {
 }
 
 fn end(world: &mut World, me: Finalizer, failed: bool) {
-    if failed && me.by_notice {
-        world.notify(me.run);
+    if failed && let Some(ipe) = me.news {
+        world.notify(me.run, ipe);
     }
 }
 
 /// A load that failed ends the call, but past the deadline the run is closed all the same.
 fn after_failure(me: &Finalizer) -> At {
-    if me.late { At::ReadAgain } else { At::Release }
+    match (me.hears, me.late) {
+        (Some(_), _) => At::Note,
+        (None, true) => At::ReadAgain,
+        (None, false) => At::Release,
+    }
+}
+
+/// Of one IPE only: what it misses is done, and all of the run is looked at when the hint says that it was the last, when
+/// there is no hint, or at the deadline.
+fn hear(world: &World, me: &mut Finalizer) -> At {
+    let run = &world.runs[usize::from(me.run)];
+    let news = usize::from(me.news.unwrap_or_default());
+    me.late = world.late;
+    match run.hint {
+        Some(hint) if !me.late => {
+            me.hears = Some(hint);
+            me.facts = vec![Attempts::new(); run.ipes.len()];
+            me.facts[news].clone_from(&run.ipes[news]);
+            At::Choose
+        }
+        // A message that comes twice, or late, and tells of nothing new.
+        None if run.marker.is_none() && !load_is_missing(&run.ipes[news]) && is_told(run, news) => {
+            At::Release
+        }
+        _ => At::Read,
+    }
+}
+
+fn load_is_missing(attempts: &Attempts) -> bool {
+    let decided = decide(attempts);
+    decided.state == IpeState::Passed && decided.arrived == IpeState::Planned
+}
+
+/// Whether the last manifest names every file of the IPE.
+fn is_told(run: &Run, ipe: usize) -> bool {
+    let last = run.manifests.iter().max_by_key(|m| m.link.revision);
+    last.is_some_and(|last| {
+        run.ipes[ipe].iter().enumerate().all(|(i, folder)| {
+            let named = last.ipes[ipe].get(i).copied().unwrap_or_default();
+            folder.names().is_subset(&named.names())
+        })
+    })
+}
+
+/// Notes in the hint what was seen of the IPE, on top of what others have noted meanwhile.
+fn note(world: &mut World, me: &mut Finalizer) -> At {
+    let run = &mut world.runs[usize::from(me.run)];
+    let bit = 1u8 << me.news.unwrap_or_default();
+    // By the tag of what was read; whoever finds another one takes that, and writes on top of it.
+    let known = run.hint.or(me.hears).unwrap_or_default();
+    let next = known & !bit | ended(me) & bit;
+    run.hint = run.hint.map(|_| next);
+    let all = next == (1 << run.ipes.len()) - 1;
+    me.hears = None;
+    me.loaded = false;
+    if me.failed || !all {
+        At::Release
+    } else {
+        At::Read
+    }
+}
+
+/// The IPEs to which nothing more will happen by itself, one bit each.
+fn ended(me: &Finalizer) -> u8 {
+    (0u8..)
+        .zip(&me.facts)
+        .filter(|(_, attempts)| decide(attempts).arrived != IpeState::Planned)
+        .fold(0, |bits, (ipe, _)| bits | 1 << ipe)
+}
+
+/// Whether the run is closed, by what was read of it.
+fn decide_to_close(protocol: &Protocol, world: &World, me: &mut Finalizer) -> At {
+    me.marker = world.runs[usize::from(me.run)].marker;
+    if closing_state(protocol, me) == RunState::Open {
+        return At::Hint;
+    }
+    At::Head
 }
 
 fn acquire(world: &mut World, me: &Finalizer) -> bool {
@@ -413,9 +521,8 @@ fn read(world: &World, me: &mut Finalizer) {
 /// The first IPE that passed and has no load record, with its deciding attempt.
 fn pending(me: &Finalizer) -> Option<(u8, u8)> {
     (0u8..).zip(&me.facts).find_map(|(ipe, attempts)| {
-        let decided = decide(attempts);
-        let waits = decided.state == IpeState::Passed && decided.arrived == IpeState::Planned;
-        waits.then_some((ipe, decided.deciding?))
+        let waits = load_is_missing(attempts);
+        waits.then_some((ipe, decide(attempts).deciding?))
     })
 }
 
@@ -451,7 +558,7 @@ fn record(protocol: &Protocol, world: &mut World, me: &Finalizer, ipe: u8, numbe
     let mut overwritten = world.overwritten;
     let place = &mut world.folder(me.run, ipe, number).failure;
     if create(place, failure, protocol.mutation, &mut overwritten) == Created::Ours {
-        world.notify(me.run);
+        world.notify(me.run, ipe);
     }
     world.overwritten = overwritten;
 }
@@ -459,7 +566,7 @@ fn record(protocol: &Protocol, world: &mut World, me: &Finalizer, ipe: u8, numbe
 fn mark(world: &mut World, run: u8) {
     world.runs[usize::from(run)]
         .marker
-        .get_or_insert(Marker { dispatched: true });
+        .get_or_insert(Marker::sent());
 }
 
 /// Whether a worker is at an attempt that has no receipt yet.
@@ -509,7 +616,7 @@ fn manifest(protocol: &Protocol, world: &World, me: &Finalizer) -> Manifest {
 }
 
 /// The run's last manifest if it says the same, else a new one.
-fn compare(protocol: &Protocol, world: &World, me: &mut Finalizer) -> At {
+fn compare(protocol: &Protocol, world: &mut World, me: &mut Finalizer) -> At {
     let state = state_name(protocol, me);
     let last = world.runs[usize::from(me.run)]
         .manifests
@@ -521,6 +628,25 @@ fn compare(protocol: &Protocol, world: &World, me: &mut Finalizer) -> At {
     {
         me.link = Some(last.link);
         return At::Confirm;
+    }
+    // Should this call die between manifest and publication, the next one has to look; and no finalizer that was frozen
+    // before may take the marker away.
+    let run = &mut world.runs[usize::from(me.run)];
+    if !protocol.has(Mutation::CloseUnmarked) {
+        let by = (!protocol.has(Mutation::SharedMarker)).then_some(me.id);
+        let dispatched = match (me.marker, run.marker) {
+            // By the tag of what was read.
+            (Some(read), Some(there)) if read == there => Some(there.dispatched),
+            (None, None) => Some(!run.manifests.is_empty()),
+            _ => None,
+        };
+        if let Some(dispatched) = dispatched {
+            run.marker = Some(Marker {
+                dispatched,
+                closing: by,
+            });
+            me.marker = run.marker;
+        }
     }
     me.made = Some(manifest(protocol, world, me));
     if protocol.has(Mutation::NoReservation) {

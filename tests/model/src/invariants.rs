@@ -193,7 +193,7 @@ pub fn is_settled(world: &World) -> bool {
     let quiet = world.jobs.is_empty()
         && world.orphans.is_empty()
         && world.transactions.is_empty()
-        && world.notices.iter().all(|n| *n == 0)
+        && world.notices.iter().flatten().all(|n| *n == 0)
         && world.head.reserved.is_none()
         && world.replaying.is_none()
         && world.workers.iter().all(Option::is_none)
@@ -216,6 +216,7 @@ fn is_closed(run: &Run, index: u8, world: &World) -> bool {
         return false;
     };
     run.marker.is_none()
+        && run.hint.is_none()
         && run.run_lease.is_none_or(|lease| lease.expired)
         && run.ipe_leases.iter().flatten().all(|lease| lease.expired)
         && names_everything(last, run, index, world)

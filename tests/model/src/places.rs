@@ -53,7 +53,7 @@ pub const PLACES: &[Place] = &[
         file: "functions/worker/src/attempt.rs",
         function: "write",
         steps: &[
-            ("worker::At::Files", "folder"),
+            ("worker::At::Files", "\"log.jsonl\""),
             ("worker::At::Parts", "complete_uploads("),
             ("worker::At::Receipt", "layout::RECEIPT"),
         ],
@@ -64,7 +64,24 @@ pub const PLACES: &[Place] = &[
         steps: &[
             ("finalizer::At::Acquire", "acquire("),
             ("finalizer::At::Read", "advance_alone("),
-            ("finalizer::At::Release", "release()"),
+        ],
+    },
+    Place {
+        file: "functions/finalizer/src/run.rs",
+        function: "held",
+        steps: &[("finalizer::At::Release", "release()")],
+    },
+    Place {
+        file: "functions/finalizer/src/run.rs",
+        function: "hear_of",
+        steps: &[
+            ("finalizer::At::Hear", "settled::read("),
+            ("finalizer::At::Hear", "reader.facts_of("),
+            ("finalizer::At::Choose", "load_missing("),
+            ("finalizer::At::Note", "settled::note("),
+            ("finalizer::At::Hear", "marker::read("),
+            ("finalizer::At::Hear", "close::is_told("),
+            ("finalizer::At::Read", "advance_alone("),
         ],
     },
     Place {
@@ -72,11 +89,12 @@ pub const PLACES: &[Place] = &[
         function: "advance_alone",
         steps: &[
             ("finalizer::At::Read", "reader.facts("),
-            ("finalizer::At::Read", "close::mark("),
+            ("finalizer::At::Read", "marker::mark("),
             ("finalizer::At::Choose", "load_missing("),
             ("finalizer::At::ReadAgain", "reader.facts("),
             ("finalizer::At::Head", "close::close("),
-            ("finalizer::At::MarkAgain", "close::mark("),
+            ("finalizer::At::Hint", "settled::replace("),
+            ("finalizer::At::MarkAgain", "marker::mark("),
         ],
     },
     Place {
@@ -101,11 +119,11 @@ pub const PLACES: &[Place] = &[
         file: "functions/finalizer/src/close.rs",
         function: "close",
         steps: &[
-            ("finalizer::At::ReadAgain", "open_marker("),
             ("finalizer::At::Compare", "manifest("),
             ("finalizer::At::Publish", "publish::publish("),
+            ("finalizer::At::Forget", "settled::forget("),
             ("finalizer::At::WorkedOn", "is_worked_on("),
-            ("finalizer::At::Unmark", ".delete(&marker)"),
+            ("finalizer::At::Unmark", "marker.remove("),
         ],
     },
     Place {
@@ -116,6 +134,7 @@ pub const PLACES: &[Place] = &[
             ("finalizer::At::Compare", "refresh("),
             ("finalizer::At::Compare", "same_content("),
             ("finalizer::At::Confirm", "chain::head("),
+            ("finalizer::At::Compare", "marker.claim("),
             ("finalizer::At::Stage", "sign_and_append("),
         ],
     },

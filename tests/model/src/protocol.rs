@@ -112,6 +112,8 @@ pub enum Mutation {
     MarkerFirst,
     /// A run without a marker is closed without one.
     CloseUnmarked,
+    /// A finalizer deletes the run's marker whoever has written it.
+    SharedMarker,
     /// A manifest that says the same is believed to be in the chain.
     BelieveManifest,
     /// A run is closed for good although a worker is at it.
@@ -173,7 +175,7 @@ pub enum Action {
     /// The queue delivers a message twice.
     Duplicate(Message),
     /// A notification never comes.
-    LoseNotice(u8),
+    LoseNotice(u8, u8),
     /// The deadline passes.
     Deadline,
     /// The operator sends a dead letter again.

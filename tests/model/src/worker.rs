@@ -186,7 +186,7 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             let place = &mut world.folder(run, ipe, me.number).receipt;
             me.done = create(place, receipt, mutation, &mut overwritten) == Created::Ours;
             if me.done {
-                world.notify(run);
+                world.notify(run, ipe);
             }
             me.at = if me.done && protocol.has(Mutation::ReceiptFirst) {
                 At::Parts
@@ -201,7 +201,7 @@ fn single(protocol: &Protocol, world: &mut World, i: usize) {
             };
             let place = &mut world.folder(run, ipe, me.number).failure;
             if create(place, failure, mutation, &mut overwritten) == Created::Ours {
-                world.notify(run);
+                world.notify(run, ipe);
             }
             me.at = At::Release;
         }

@@ -1,5 +1,7 @@
 //! One state of everything that outlives a process (buckets, queues, warehouse), and the processes themselves.
 
+use std::collections::BTreeSet;
+
 use crate::{
     dispatcher::{self, Dispatcher},
     finalizer::Finalizer,
@@ -48,6 +50,22 @@ impl Folder {
     #[must_use]
     pub fn exists(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// The names of its objects.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&'static str> {
+        let there = [
+            ("files", self.files.is_some()),
+            ("parts", self.parts.is_some()),
+            ("receipt.json", self.receipt.is_some()),
+            ("failure.json", self.failure.is_some()),
+            ("load.json", self.load.is_some()),
+        ];
+        there
+            .into_iter()
+            .filter_map(|(name, is_there)| is_there.then_some(name))
+            .collect()
     }
 
     /// Whether everything that `earlier` holds is here unchanged.
@@ -107,6 +125,19 @@ pub struct Lease {
 pub struct Marker {
     /// Whether every message was accepted by the queue.
     pub dispatched: bool,
+    /// The finalizer that is closing the run.
+    pub closing: Option<Id>,
+}
+
+impl Marker {
+    /// The marker of a run whose messages are sent.
+    #[must_use]
+    pub fn sent() -> Self {
+        Self {
+            dispatched: true,
+            closing: None,
+        }
+    }
 }
 
 /// What the buckets and the warehouse hold of a run.
@@ -130,6 +161,8 @@ pub struct Run {
     pub copy: Vec<Option<u8>>,
     /// The attempts whose rows the warehouse holds, for each IPE.
     pub rows: Vec<Vec<u8>>,
+    /// `settled/<run>.json`: the hint which IPEs have ended, one bit each.
+    pub hint: Option<u8>,
     /// The row in the table of runs: revision and state.
     pub published: Option<(u8, &'static str)>,
     /// The first attempt of each IPE that a manifest called passed.
@@ -201,8 +234,8 @@ pub struct World {
     pub orphans: Vec<Message>,
     /// The jobs dead-letter queue.
     pub dead: Vec<Message>,
-    /// Notifications about a run in the receipts queue; two are as good as more.
-    pub notices: Vec<u8>,
+    /// Notifications about each IPE of each run in the receipts queue; two are as good as more.
+    pub notices: Vec<Vec<u8>>,
     /// The chain's head.
     pub head: Head,
     /// `chain/<control>/staged/…`.
@@ -248,7 +281,7 @@ impl World {
             jobs: Vec::new(),
             orphans: Vec::new(),
             dead: Vec::new(),
-            notices: vec![0; runs],
+            notices: vec![vec![0; ipes]; runs],
             head: Head::default(),
             staged: Vec::new(),
             transactions: Vec::new(),
@@ -281,7 +314,7 @@ impl World {
         }
         for (r, run) in (0u8..).zip(&mut self.runs) {
             run.plan = Some(r);
-            run.marker = Some(Marker { dispatched: true });
+            run.marker = Some(Marker::sent());
             let ipes = (0u8..).zip(&run.ipes);
             self.jobs.extend(ipes.map(|(ipe, _)| Message {
                 run: r,
@@ -306,7 +339,7 @@ impl World {
             });
         }
         self.jobs.clear();
-        self.notices.fill(1);
+        self.notices.iter_mut().for_each(|ipes| ipes.fill(1));
         self
     }
 
@@ -355,6 +388,10 @@ impl World {
             run.manifests.iter().for_each(|m| see(m.link.by));
             run.ipe_leases.iter().flatten().for_each(|l| see(l.by));
             run.run_lease.iter().for_each(|l| see(l.by));
+            run.marker
+                .and_then(|m| m.closing)
+                .iter()
+                .for_each(|id| see(*id));
         }
         self.transactions.iter().for_each(|t| see(t.by));
         self.staged.iter().for_each(|m| see(m.link.by));
@@ -363,6 +400,8 @@ impl World {
             see(finalizer.id);
             finalizer.made.iter().for_each(|m| see(m.link.by));
             finalizer.head.reserved.iter().for_each(|l| see(l.by));
+            let marker = finalizer.marker.and_then(|m| m.closing);
+            marker.iter().for_each(|id| see(*id));
         }
         self.head.reserved.iter().for_each(|l| see(l.by));
         Id::try_from((!used).trailing_zeros()).unwrap_or(Id::MAX)
@@ -392,8 +431,8 @@ impl World {
     }
 
     /// The storage service tells that a receipt or a failure record was written.
-    pub(crate) fn notify(&mut self, run: u8) {
-        let notices = &mut self.notices[usize::from(run)];
+    pub(crate) fn notify(&mut self, run: u8, ipe: u8) {
+        let notices = &mut self.notices[usize::from(run)][usize::from(ipe)];
         *notices = (*notices + 1).min(2);
     }
 

@@ -117,6 +117,11 @@ fn mistakes() -> Vec<(Mutation, &'static str, Bounds)> {
             of("deadline"),
         ),
         (
+            Mutation::SharedMarker,
+            "what rests is settled",
+            of("rivals"),
+        ),
+        (
             Mutation::BelieveManifest,
             "what rests is settled",
             of("finalizers"),

@@ -197,6 +197,7 @@ impl World {
             },
             deadline: plan.deadline,
             dispatched_at: Some(created_at),
+            closing: None,
             told_revision: None,
             run_id: run,
         };
