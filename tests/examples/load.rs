@@ -271,6 +271,8 @@ async fn plan_of_rows(laptop: &Laptop) -> RunId {
         plan: pointer.clone(),
         deadline: plan.deadline,
         dispatched_at: Some(plan.created_at),
+        closing: None,
+        told_revision: None,
     };
     let marker = serde_json::to_vec(&marker).unwrap();
     laptop
