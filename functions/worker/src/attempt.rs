@@ -6,17 +6,24 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use soxauto_cloud::lake::Lake;
+use soxauto_cloud::lake::{Lake, LakeError};
 use soxauto_domain::{
     Failure, IpeState, PlannedIpe, Receipt, Sha256,
     catalog::Sample,
     layout::{self, Attempt, Layout},
     plan::Software,
-    receipt::{FailureSchema, FileRecord, QueryRecord, ReceiptSchema, WitnessValue, WorkerRecord},
+    receipt::{
+        FailureSchema, FileRecord, InvocationRecord, PartitionRecord, QueryRecord, ReceiptSchema,
+        WitnessValue, WorkerRecord,
+    },
 };
 use soxauto_extract::{Extracted, NamedValue};
 
-use crate::{error::WorkerError, journal::Journal};
+use crate::{
+    error::WorkerError,
+    journal::Journal,
+    suspended::{Suspended, partition_record},
+};
 
 /// What is written about an attempt besides the extraction's outcome.
 pub struct AttemptRecord<'a> {
@@ -26,8 +33,10 @@ pub struct AttemptRecord<'a> {
     pub ipe: &'a PlannedIpe,
     /// Digest of the plan.
     pub plan_sha256: Sha256,
-    /// When the worker began.
+    /// When the attempt began: in this invocation, or in the first of several.
     pub started_at: Timestamp,
+    /// When this invocation began.
+    pub invoked_at: Timestamp,
     /// The value of `_extracted_at`.
     pub extracted_at: Timestamp,
     /// The invocation.
@@ -41,6 +50,8 @@ struct Folder<'a> {
     lake: &'a Arc<dyn Lake>,
     layout: &'a Layout,
     attempt: &'a Attempt,
+    /// Whether an earlier invocation may have begun to commit the same attempt.
+    resumed: bool,
     files: Vec<FileRecord>,
 }
 
@@ -51,20 +62,32 @@ impl Folder<'_> {
         content_type: &str,
         bytes: Vec<u8>,
     ) -> Result<(), WorkerError> {
-        let record = FileRecord {
-            path: path.to_owned(),
-            size: bytes.len() as u64,
-            sha256: Sha256::of(&bytes),
-            rows: None,
+        let key = self.layout.file(self.attempt, path);
+        let bytes = Bytes::from(bytes);
+        let written = self.lake.create(&key, bytes.clone(), content_type).await;
+        let stored = match written {
+            // A worker that died while it committed has told its own times; the rest is as it was.
+            Err(LakeError::AlreadyExists(_)) if self.resumed && TELL_TIMES.contains(&path) => {
+                self.lake
+                    .get(&self.layout.file(self.attempt, path))
+                    .await?
+                    .bytes
+            }
+            Err(LakeError::AlreadyExists(_)) if self.resumed => {
+                return Err(WorkerError::Unresumable {
+                    ipe: self.attempt.ipe_id.clone(),
+                    attempt: self.attempt.number,
+                    reason: format!("{path} is there and says something else"),
+                });
+            }
+            other => other.map(|_| bytes)?,
         };
-        self.lake
-            .create(
-                &self.layout.file(self.attempt, path),
-                Bytes::from(bytes),
-                content_type,
-            )
-            .await?;
-        self.files.push(record);
+        self.files.push(FileRecord {
+            path: path.to_owned(),
+            size: stored.len() as u64,
+            sha256: Sha256::of(&stored),
+            rows: None,
+        });
         Ok(())
     }
 
@@ -75,6 +98,8 @@ impl Folder<'_> {
 }
 
 const JSON: &str = "application/json";
+/// Files that say how long the worker took.
+const TELL_TIMES: [&str; 2] = ["summary.json", "log.jsonl"];
 
 /// Commits what was extracted; the receipt is written last and makes the attempt exist.
 ///
@@ -84,11 +109,42 @@ pub async fn commit(
     lake: &Arc<dyn Lake>,
     layout: &Layout,
     record: &AttemptRecord<'_>,
+    suspended: Option<&Suspended>,
     mut extracted: Extracted,
     journal: &Journal,
     finished_at: Timestamp,
 ) -> Result<Receipt, WorkerError> {
-    let outcome = write(lake, layout, record, &mut extracted, journal, finished_at).await;
+    let invocation = InvocationRecord {
+        segment: None,
+        ranges: if suspended.is_none() {
+            extracted.ranges.as_ref().map_or(0, |r| r.done.len())
+        } else {
+            0
+        },
+        started_at: record.invoked_at,
+        ended_at: finished_at,
+        worker: record.worker.clone(),
+    };
+    let partition = match (&record.ipe.partition, &extracted.ranges) {
+        (Some(planned), Some(ranges)) => Some(partition_record(
+            &planned.column,
+            ranges,
+            suspended,
+            invocation,
+        )),
+        _ => None,
+    };
+    let segments = suspended.map_or(&[][..], |s| &s.files);
+    let outcome = write(
+        lake,
+        layout,
+        record,
+        (partition, segments),
+        &mut extracted,
+        journal,
+        finished_at,
+    )
+    .await;
     if outcome.is_err() {
         // Dropped uploads are aborted in the background, and a function that has answered has none.
         extracted.abort_uploads().await;
@@ -100,6 +156,7 @@ async fn write(
     lake: &Arc<dyn Lake>,
     layout: &Layout,
     record: &AttemptRecord<'_>,
+    (partition, segments): (Option<PartitionRecord>, &[FileRecord]),
     extracted: &mut Extracted,
     journal: &Journal,
     finished_at: Timestamp,
@@ -114,7 +171,8 @@ async fn write(
         lake,
         layout,
         attempt,
-        files: Vec::new(),
+        resumed: !segments.is_empty(),
+        files: segments.to_vec(),
     };
     folder
         .write(
@@ -124,7 +182,10 @@ async fn write(
         )
         .await?;
     folder
-        .json(layout::PARAMETERS, &ipe.parameters_document(None))
+        .json(
+            layout::PARAMETERS,
+            &ipe.parameters_document(partition.as_ref()),
+        )
         .await?;
     folder
         .write(
@@ -187,7 +248,7 @@ async fn write(
         control_totals: extracted.control_totals.clone(),
         checks: extracted.checks.clone(),
         witness: witness(ipe, &extracted.witness),
-        partition: None,
+        partition,
         files,
         software: record.software.clone(),
         worker: record.worker.clone(),

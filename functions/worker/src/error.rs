@@ -1,7 +1,7 @@
 //! What can go wrong in the worker, each with its code.
 
 use lambda_runtime::Diagnostic;
-use soxauto_cloud::{lake::LakeError, lease::LeaseError, secrets::SecretError};
+use soxauto_cloud::{lake::LakeError, lease::LeaseError, queue::QueueError, secrets::SecretError};
 use soxauto_domain::{Code, IpeId, Retry, RunId, Sha256, dry_run::DryRunRefused};
 use soxauto_extract::{ExtractError, SecretError as ConnectionError, StoreError};
 use soxauto_runs::RunsError;
@@ -62,6 +62,31 @@ pub enum WorkerError {
     /// A Parquet part could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A message could not be sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The attempt's segment records, or what lies beside them, cannot be built on: a new attempt begins.
+    #[error("attempt {attempt} at {ipe} cannot be gone on with: {reason}")]
+    Unresumable {
+        /// The IPE.
+        ipe: IpeId,
+        /// From 1.
+        attempt: u32,
+        /// Why not.
+        reason: String,
+    },
+    /// The IPE failed for good after the message was sent; only a replay begins again.
+    #[error(
+        "{ipe} failed for good with {code} in attempt {attempt}; this message is older than that"
+    )]
+    GivenUp {
+        /// The IPE.
+        ipe: IpeId,
+        /// From 1.
+        attempt: u32,
+        /// Why it failed.
+        code: Code,
+    },
     /// No IPE could be extracted now.
     #[error(transparent)]
     DryRun(#[from] DryRunRefused),
@@ -87,6 +112,9 @@ impl WorkerError {
             Self::Connection(e) => e.code(),
             Self::Extract(e) => e.code(),
             Self::Store(e) => e.code,
+            Self::Queue(e) => e.code(),
+            Self::Unresumable { .. } => Code::EvidenceInvalid,
+            Self::GivenUp { code, .. } => *code,
             Self::DryRun(e) => e.code(),
             Self::Json(_) => Code::Internal,
         }
@@ -97,6 +125,9 @@ impl WorkerError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Extract(e) => e.retry(),
+            // The next delivery begins a new attempt.
+            Self::Unresumable { .. } => Retry::Queue,
+            Self::GivenUp { .. } => Retry::Fatal,
             other => other.code().retry(),
         }
     }

@@ -1,6 +1,7 @@
 //! The accepted events: a batch of messages from the jobs queue, and the dry run.
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use jiff::Timestamp;
 use serde_json::Value;
 use soxauto_domain::dry_run::DryRun;
 
@@ -43,6 +44,8 @@ pub struct Delivery {
     pub body: String,
     /// How often it was delivered, this time included.
     pub receive_count: u32,
+    /// When it was sent, if the queue says so.
+    pub sent_at: Option<Timestamp>,
 }
 
 impl Delivery {
@@ -54,11 +57,16 @@ impl Delivery {
             .get("ApproximateReceiveCount")
             .and_then(|count| count.parse().ok())
             .unwrap_or(1);
+        let sent_at = record
+            .attributes
+            .get("SentTimestamp")
+            .and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
         Self {
             message_id: record.message_id.unwrap_or_default(),
             receipt_handle: record.receipt_handle.unwrap_or_default(),
             body: record.body.unwrap_or_default(),
             receive_count,
+            sent_at,
         }
     }
 }

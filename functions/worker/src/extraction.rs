@@ -7,9 +7,10 @@ use std::{
 };
 
 use serde_json::json;
-use soxauto_domain::{Code, Plan, Retry};
+use soxauto_domain::{Code, Plan, Retry, segment::Resumed};
 use soxauto_extract::{
-    ConnectionSettings, Extracted, Extraction, Limits, Options, Progress as _, extract,
+    ConnectionSettings, Extracted, Extraction, Limits, Options, Progress as _, Ranged, conclude,
+    extract, extract_ranges,
 };
 
 use crate::{
@@ -20,102 +21,164 @@ use crate::{
 /// Tries of one delivery against a source that may recover by itself.
 const TRIES_HERE: u32 = 3;
 
-/// Extracts; what may pass by itself is tried again here, with growing distance, while time is left.
+/// Extracts with one query; what may pass by itself is tried again here, with growing distance, while time is left.
 ///
 /// # Errors
 /// [`WorkerError`] of the last try.
-pub async fn run(
-    context: &Context,
-    invocation: &Invocation,
-    plan: &Plan,
-    record: &AttemptRecord<'_>,
-    journal: &Journal,
-) -> Result<Extracted, WorkerError> {
-    let last_published_rows = match record.ipe.max_row_variance_percent {
-        Some(_) => {
-            context
-                .reader
-                .last_published_rows(&plan.run_id, &record.ipe.id)
-                .await?
-        }
-        None => None,
-    };
-    let mut tries = 0;
-    let mut secret_is_fresh = false;
-    loop {
-        tries += 1;
-        let error = match extract_once(
-            context,
-            invocation,
-            plan,
-            record,
-            journal,
-            last_published_rows,
-        )
-        .await
-        {
-            Ok(extracted) => return Ok(extracted),
-            Err(error) => error,
-        };
-        journal.note(
-            "failed_try",
-            json!({"try": tries, "code": error.code(), "message": error.to_string()}),
-        );
-        let wait = Duration::from_millis(500) * 4u32.pow(tries.min(4));
-        let time_is_left = Instant::now() + wait < invocation.deadline;
-        // The secret may have changed since it was fetched: what may be its fault makes it fetched again.
-        let secret_in_doubt = matches!(
-            error.code(),
-            Code::LoginRefused
-                | Code::SecretInvalid
-                | Code::SourceTls
-                | Code::SourceUnreachable
-                | Code::DatabaseUnavailable
-        );
-        if secret_in_doubt {
-            context.secret.invalidate().await;
-        }
-        match error.retry() {
-            _ if secret_in_doubt && !secret_is_fresh => secret_is_fresh = true,
-            Retry::Here if tries < TRIES_HERE && time_is_left => {
-                tracing::warn!(
-                    code = error.code().as_str(),
-                    tries,
-                    "tried again here: {error}"
-                );
-                tokio::time::sleep(wait).await;
-            }
-            _ => return Err(error),
-        }
-    }
+pub async fn whole(work: &Work<'_>) -> Result<Extracted, WorkerError> {
+    let last = work.last_published_rows().await?;
+    work.tried(false, async || {
+        let settings = work.settings().await?;
+        Ok(extract(work.request(&settings, last), &work.store(), work.journal).await?)
+    })
+    .await
 }
 
-async fn extract_once(
-    context: &Context,
-    invocation: &Invocation,
-    plan: &Plan,
-    record: &AttemptRecord<'_>,
-    journal: &Journal,
-    last_published_rows: Option<u64>,
-) -> Result<Extracted, WorkerError> {
-    journal.rows(0);
-    let secret = context.secret.get().await?;
-    let settings = ConnectionSettings::parse(secret.expose())?;
-    let store = LakeStore::new(
-        Arc::clone(&context.evidence),
-        context.reader.layout().clone(),
-        record.attempt.clone(),
-    );
-    let request = Extraction {
-        ipe: record.ipe,
-        run_id: &plan.run_id,
-        extracted_at: record.extracted_at,
-        stage: context.settings.stage,
-        driver: context.driver.as_ref(),
-        settings: &settings,
-        limits: Limits::until(invocation.deadline),
-        options: Options::default(),
-        last_published_rows,
-    };
-    Ok(extract(request, &store, journal).await?)
+/// Extracts key ranges behind what earlier invocations did; tried again in the same way.
+///
+/// # Errors
+/// [`WorkerError`] of the last try.
+pub async fn ranges(work: &Work<'_>, so_far: Option<&Resumed>) -> Result<Ranged, WorkerError> {
+    let last = work.last_published_rows().await?;
+    work.tried(so_far.is_some(), async || {
+        let settings = work.settings().await?;
+        let request = work.request(&settings, last);
+        Ok(extract_ranges(request, so_far, &work.store(), work.journal).await?)
+    })
+    .await
+}
+
+/// Judges an attempt of which every range is done; tried again in the same way.
+///
+/// # Errors
+/// [`WorkerError`] of the last try.
+pub async fn conclusion(work: &Work<'_>, done: &Resumed) -> Result<Extracted, WorkerError> {
+    let last = work.last_published_rows().await?;
+    work.tried(true, async || {
+        let settings = work.settings().await?;
+        let request = work.request(&settings, last);
+        Ok(conclude(request, done, &work.store(), work.journal).await?)
+    })
+    .await
+}
+
+/// One delivery's work on an IPE.
+#[derive(Clone, Copy)]
+pub struct Work<'w> {
+    /// Clients.
+    pub context: &'w Context,
+    /// The invocation.
+    pub invocation: &'w Invocation,
+    /// The plan.
+    pub plan: &'w Plan,
+    /// The attempt.
+    pub record: &'w AttemptRecord<'w>,
+    /// Its journal.
+    pub journal: &'w Journal,
+}
+
+impl Work<'_> {
+    /// Tries until it succeeds, or trying makes no sense. An attempt that was `begun` by an earlier invocation cannot
+    /// begin again here when the source has moved.
+    async fn tried<T>(
+        &self,
+        begun: bool,
+        mut once: impl AsyncFnMut() -> Result<T, WorkerError>,
+    ) -> Result<T, WorkerError> {
+        let Self {
+            context,
+            invocation,
+            journal,
+            ..
+        } = self;
+        let mut tries = 0;
+        let mut secret_is_fresh = false;
+        loop {
+            tries += 1;
+            journal.rows(0);
+            let error = match once().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            journal.note(
+                "failed_try",
+                json!({"try": tries, "code": error.code(), "message": error.to_string()}),
+            );
+            let wait = Duration::from_millis(500) * 4u32.pow(tries.min(4));
+            let time_is_left = Instant::now() + wait < invocation.deadline;
+            // The secret may have changed since it was fetched: what may be its fault makes it fetched again.
+            let secret_in_doubt = matches!(
+                error.code(),
+                Code::LoginRefused
+                    | Code::SecretInvalid
+                    | Code::SourceTls
+                    | Code::SourceUnreachable
+                    | Code::DatabaseUnavailable
+            );
+            if secret_in_doubt {
+                context.secret.invalidate().await;
+            }
+            match error.retry() {
+                _ if begun && error.code() == Code::SourceMoved => return Err(error),
+                _ if secret_in_doubt && !secret_is_fresh => secret_is_fresh = true,
+                Retry::Here if tries < TRIES_HERE && time_is_left => {
+                    tracing::warn!(
+                        code = error.code().as_str(),
+                        tries,
+                        "tried again here: {error}"
+                    );
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Rows of the last published run, where the plan wants them compared.
+    async fn last_published_rows(&self) -> Result<Option<u64>, WorkerError> {
+        let Self {
+            context,
+            plan,
+            record,
+            ..
+        } = self;
+        if record.ipe.max_row_variance_percent.is_none() {
+            return Ok(None);
+        }
+        let reader = &context.reader;
+        Ok(reader
+            .last_published_rows(&plan.run_id, &record.ipe.id)
+            .await?)
+    }
+
+    async fn settings(&self) -> Result<ConnectionSettings, WorkerError> {
+        let secret = self.context.secret.get().await?;
+        Ok(ConnectionSettings::parse(secret.expose())?)
+    }
+
+    fn store(&self) -> LakeStore {
+        LakeStore::new(
+            Arc::clone(&self.context.evidence),
+            self.context.reader.layout().clone(),
+            self.record.attempt.clone(),
+        )
+    }
+
+    fn request<'s>(
+        &'s self,
+        settings: &'s ConnectionSettings,
+        last_published_rows: Option<u64>,
+    ) -> Extraction<'s> {
+        Extraction {
+            ipe: self.record.ipe,
+            run_id: &self.plan.run_id,
+            extracted_at: self.record.extracted_at,
+            stage: self.context.settings.stage,
+            driver: self.context.driver.as_ref(),
+            settings,
+            limits: Limits::until(self.invocation.deadline),
+            options: Options::default(),
+            last_published_rows,
+        }
+    }
 }

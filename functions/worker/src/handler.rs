@@ -61,6 +61,7 @@ async fn batch(
             "{}:{}",
             lambda.env_config.function_name, lambda.env_config.version
         ),
+        began: Instant::now(),
         deadline: Instant::now() + left.saturating_sub(context.timing.reserve.min(left / 4)),
     };
     let mut failures = Vec::new();

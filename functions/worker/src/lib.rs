@@ -16,6 +16,7 @@ pub mod job;
 pub mod journal;
 pub mod plan;
 pub mod store;
+pub mod suspended;
 
 pub use context::Context;
 pub use error::WorkerError;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use soxauto_cloud::lake::{Lake, LakeError, Upload};
+use soxauto_cloud::lake::{Download, Lake, LakeError, Upload};
 use soxauto_domain::layout::{Attempt, Layout};
-use soxauto_extract::{PartStore, PartUpload, StoreError};
+use soxauto_extract::{PartDownload, PartSource, PartStore, PartUpload, StoreError};
 
 /// Parts of one attempt.
 pub struct LakeStore {
@@ -38,6 +38,36 @@ impl PartStore for LakeStore {
             upload,
             path: path.to_owned(),
         }))
+    }
+}
+
+#[async_trait]
+impl PartSource for LakeStore {
+    async fn open(&self, path: &str) -> Result<Box<dyn PartDownload>, StoreError> {
+        let download = self
+            .lake
+            .download(&self.layout.file(&self.attempt, path))
+            .await
+            .map_err(|e| store_error(path, &e))?;
+        Ok(Box::new(LakeDownload {
+            download,
+            path: path.to_owned(),
+        }))
+    }
+}
+
+struct LakeDownload {
+    download: Box<dyn Download>,
+    path: String,
+}
+
+#[async_trait]
+impl PartDownload for LakeDownload {
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        self.download
+            .next()
+            .await
+            .map_err(|e| store_error(&self.path, &e))
     }
 }
 

@@ -135,10 +135,14 @@ impl IpeFacts {
             .filter(|a| a.segments > 0 && a.receipt.is_none() && a.failure.is_none())
     }
 
-    /// Attempts in succession that failed, up to the last, since one failed for good.
+    /// Attempts that failed since one failed for good.
     #[must_use]
     pub fn failures_in_succession(&self) -> usize {
-        let failures = self.attempts.iter().rev().map_while(|a| a.failure.as_ref());
+        let failures = self
+            .attempts
+            .iter()
+            .rev()
+            .filter_map(|a| a.failure.as_ref());
         failures.take_while(|f| !f.document.is_final).count()
     }
 

@@ -71,6 +71,14 @@ impl<'o> BatchSink<'o> {
         }
     }
 
+    /// The same, behind so many rows of the extract.
+    pub(crate) fn behind(self, rows: u64) -> Self {
+        Self {
+            rows_before: rows,
+            ..self
+        }
+    }
+
     /// The most bytes that a batch held.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.peak_bytes

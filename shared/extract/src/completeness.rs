@@ -1,6 +1,6 @@
 //! The independent answer: row count and control totals, asked of the source before and after the rows.
 
-use soxauto_domain::plan::PlannedCompleteness;
+use soxauto_domain::{plan::PlannedCompleteness, segment::SourceAnswer};
 
 use crate::{error::ExtractError, one_row::NamedValue};
 
@@ -50,6 +50,22 @@ impl Completeness {
             .map(|total| find(&total.result).map(|value| value.map(str::to_owned)))
             .collect::<Result<_, _>>()?;
         Ok(Self { rows, totals })
+    }
+
+    /// As a segment record keeps it.
+    pub(crate) fn record(&self) -> SourceAnswer {
+        SourceAnswer {
+            rows: self.rows,
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// As a segment record has kept it.
+    pub(crate) fn recorded(answer: &SourceAnswer) -> Self {
+        Self {
+            rows: answer.rows,
+            totals: answer.totals.clone(),
+        }
     }
 
     /// Refuses when the second answer differs from this one: somebody posted meanwhile.

@@ -20,7 +20,9 @@ use parquet::{
     schema::types::ColumnPath,
 };
 use sha2::{Digest as _, Sha256};
-use soxauto_domain::{Cutoff, IpeId, RunId, catalog::TRACEABILITY_COLUMNS, receipt::FileRecord};
+use soxauto_domain::{
+    Cutoff, IpeId, RunId, catalog::TRACEABILITY_COLUMNS, receipt::FileRecord, segment::part_path,
+};
 use tokio::sync::mpsc;
 
 use crate::{batch::BATCH_ROWS, canonical, error::ExtractError};
@@ -86,6 +88,7 @@ pub(crate) struct PartWriter {
     part: Option<Part>,
     parts: usize,
     rows: u64,
+    even_empty: bool,
     records: Vec<FileRecord>,
     peak_bytes: usize,
 }
@@ -111,8 +114,19 @@ impl PartWriter {
             part: None,
             parts: 0,
             rows: 0,
+            even_empty: true,
             records: Vec::new(),
             peak_bytes: 0,
+        }
+    }
+
+    /// Goes on behind so many parts and rows; without rows of its own it writes a part only if `even_empty`.
+    pub(crate) fn behind(self, parts: usize, rows: u64, even_empty: bool) -> Self {
+        Self {
+            parts,
+            rows,
+            even_empty,
+            ..self
         }
     }
 
@@ -143,9 +157,9 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Ends the last part; without rows there is one part that says so.
+    /// Ends the last part; without rows there is one part that says so, unless nobody asked for it.
     pub(crate) fn finish(mut self) -> Result<Written, ExtractError> {
-        if self.parts == 0 {
+        if self.part.is_none() && self.records.is_empty() && self.even_empty {
             self.start()?;
         }
         self.end()?;
@@ -156,7 +170,7 @@ impl PartWriter {
     }
 
     fn start(&mut self) -> Result<(), ExtractError> {
-        let path = format!("data/part-{:05}.parquet", self.parts);
+        let path = part_path(self.parts);
         self.parts += 1;
         send(&self.out, Message::Start(path.clone()))?;
         let codec = match self.options.compression {

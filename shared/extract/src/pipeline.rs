@@ -4,24 +4,27 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use soxauto_content::{ContentDigest, SORTED_IN_MEMORY};
+use soxauto_content::SORTED_IN_MEMORY;
 use soxauto_domain::{
-    CheckOutcome, PlannedIpe, RunId, Sha256,
+    BoundQuery, CheckOutcome, PlannedIpe, RunId, Sha256,
+    partition::Span,
     plan::{PlannedWitness, Stage},
     receipt::{ControlTotal, Counts, Decoder, FileRecord, SourceIdentity},
+    segment::SegmentRange,
 };
 
 use crate::{
-    batch::{self, BatchSink, Out},
-    checks::{self, Matching, StreamChecks, outcomes::Evidence},
+    batch::{BatchSink, Out},
+    checks::{self, Matching, outcomes::Evidence},
     completeness::Completeness,
     connection::ConnectionSettings,
     contract,
     error::{ExtractError, RowsFound},
+    observers::{Observed, Observers},
     one_row::NamedValue,
     parquet_parts::{PartOptions, Trace},
     progress::{Progress, Step, Timings, Tracker},
-    rows::{self, Rows, Work},
+    rows::{self, Behind, Work},
     source::{DescribedColumn, Driver, Limits, RowSink, Source},
     store::{PartStore, PartUpload, StoreError},
 };
@@ -97,8 +100,19 @@ pub struct Extracted {
     pub columns: Vec<DescribedColumn>,
     /// How long the steps took.
     pub timings: Timings,
+    /// How the rows were cut, if they were.
+    pub ranges: Option<Ranges>,
     /// What was in memory at most.
     pub peaks: Peaks,
+}
+
+/// How the rows of an extract were cut into key ranges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranges {
+    /// The values of the partition column; `None` without rows.
+    pub span: Option<Span>,
+    /// In order.
+    pub done: Vec<SegmentRange>,
 }
 
 impl std::fmt::Debug for Extracted {
@@ -196,7 +210,8 @@ impl PendingUpload {
     }
 }
 
-async fn abort(uploads: impl IntoIterator<Item = PendingUpload>) {
+/// Drops uploads.
+pub(crate) async fn abort(uploads: impl IntoIterator<Item = PendingUpload>) {
     for upload in uploads {
         upload.abort().await;
     }
@@ -246,6 +261,11 @@ async fn run(
     uploads: &mut Vec<PendingUpload>,
 ) -> Result<Extracted, ExtractError> {
     let ipe = request.ipe;
+    if ipe.partition.is_some() {
+        return Err(ExtractError::Internal(
+            "an IPE with key ranges is not extracted by one query".into(),
+        ));
+    }
     tracker.step(Step::Connect);
     let mut source = request
         .driver
@@ -262,68 +282,123 @@ async fn run(
     contract::check(&columns, &ipe.columns)?;
 
     tracker.step(Step::CompletenessBefore);
-    let before = completeness(source, ipe).await?;
+    let before = completeness(source, ipe, &ipe.completeness.query).await?;
 
     tracker.step(Step::Witness);
-    let witness = witness(source, ipe, &before).await?;
+    let witness = witness(source, ipe, None, &before).await?;
 
     tracker.step(Step::Rows);
-    let options = &request.options;
-    let checks = StreamChecks::new(ipe, &witness, &options.scratch, options.sorted_in_memory)?;
-    let content = ContentDigest::new(
-        &batch::schema(&ipe.columns),
-        &options.scratch,
-        options.sorted_in_memory,
-    )?;
-    let trace = Trace {
-        run_id: request.run_id.clone(),
-        ipe_id: ipe.id.clone(),
-        cutoff: request.run_id.cutoff(),
-        extracted_at: request.extracted_at,
-    };
     let work = Work {
         ipe,
-        checks,
-        content,
-        trace,
-        options: options.parts,
+        query: Some(&ipe.extraction),
+        observers: Some(Observers::new(ipe, &witness, &request.options)?),
+        behind: Behind::default(),
+        even_empty: true,
+        within: None,
+        trace: request.trace(),
+        options: request.options.parts,
     };
     let rows = rows::run(work, source, store, uploads, tracker).await?;
-    let counts = counts(&before, &rows)?;
+    let observed = match rows.observers {
+        Some(observers) => observers.finish_apart().await?,
+        None => return Err(ExtractError::Internal("nobody looked at the rows".into())),
+    };
 
     tracker.step(Step::CompletenessAfter);
-    let after = completeness(source, ipe).await?;
+    let after = completeness(source, ipe, &ipe.completeness.query).await?;
     before.still(&after, &ipe.completeness)?;
 
     tracker.step(Step::Negative);
-    let (perturbed_rows, perturbed) = negative(source, ipe).await?;
+    let (perturbed_rows, perturbed) = negative(source, ipe, &ipe.negative.query).await?;
 
-    let evidence = Evidence {
-        ipe,
-        before: &before,
-        after: &after,
-        perturbed: (perturbed_rows, &perturbed),
-        last_published_rows: request.last_published_rows,
-    };
-    Ok(Extracted {
+    let judged = Judged {
         identity,
         decoder: source.decoder(),
-        counts,
-        control_totals: evidence.control_totals(&rows.seen),
-        content_sha256: rows.content,
-        checks: evidence.outcomes(&rows.seen),
-        witness,
-        peaks: Peaks {
-            batch_bytes: rows.peak_batch_bytes,
-            writer_bytes: rows.peak_writer_bytes,
-            scratch_runs: rows.seen.duplicates.runs,
-        },
-        files: rows.files,
-        uploads: Vec::new(),
-        sample_csv: rows.sample,
         columns,
-        timings: tracker.timings(),
-    })
+        before,
+        after,
+        witness,
+        perturbed: (perturbed_rows, perturbed),
+        observed,
+        decoded: rows.decoded,
+        files: rows.files,
+        ranges: None,
+        peak_batch_bytes: rows.peak_batch_bytes,
+        peak_writer_bytes: rows.peak_writer_bytes,
+    };
+    judged.into_extracted(request, tracker.timings())
+}
+
+impl Extraction<'_> {
+    /// What the traceability columns say.
+    pub(crate) fn trace(&self) -> Trace {
+        Trace {
+            run_id: self.run_id.clone(),
+            ipe_id: self.ipe.id.clone(),
+            cutoff: self.run_id.cutoff(),
+            extracted_at: self.extracted_at,
+        }
+    }
+}
+
+/// Everything from which the verdicts follow.
+pub(crate) struct Judged {
+    pub(crate) identity: SourceIdentity,
+    pub(crate) decoder: Option<Decoder>,
+    pub(crate) columns: Vec<DescribedColumn>,
+    pub(crate) before: Completeness,
+    pub(crate) after: Completeness,
+    pub(crate) witness: Vec<NamedValue>,
+    pub(crate) perturbed: (u64, Matching),
+    pub(crate) observed: Observed,
+    pub(crate) decoded: u64,
+    pub(crate) files: Vec<FileRecord>,
+    pub(crate) ranges: Option<Ranges>,
+    pub(crate) peak_batch_bytes: usize,
+    pub(crate) peak_writer_bytes: usize,
+}
+
+impl Judged {
+    /// Counts, verdicts and totals.
+    pub(crate) fn into_extracted(
+        self,
+        request: &Extraction<'_>,
+        timings: Timings,
+    ) -> Result<Extracted, ExtractError> {
+        let Observed {
+            seen,
+            content,
+            sample,
+        } = self.observed;
+        let counts = counts(&self.before, self.decoded, &self.files, seen.rows)?;
+        let evidence = Evidence {
+            ipe: request.ipe,
+            before: &self.before,
+            after: &self.after,
+            perturbed: (self.perturbed.0, &self.perturbed.1),
+            last_published_rows: request.last_published_rows,
+        };
+        Ok(Extracted {
+            counts,
+            control_totals: evidence.control_totals(&seen),
+            checks: evidence.outcomes(&seen),
+            peaks: Peaks {
+                batch_bytes: self.peak_batch_bytes,
+                writer_bytes: self.peak_writer_bytes,
+                scratch_runs: seen.duplicates.runs,
+            },
+            content_sha256: content,
+            sample_csv: sample,
+            identity: self.identity,
+            decoder: self.decoder,
+            witness: self.witness,
+            files: self.files,
+            uploads: Vec::new(),
+            columns: self.columns,
+            timings,
+            ranges: self.ranges,
+        })
+    }
 }
 
 /// Refuses a login that can change data, where the stage does.
@@ -341,17 +416,21 @@ pub fn refuse_writer(stage: Stage, identity: &SourceIdentity) -> Result<(), Extr
     Ok(())
 }
 
-async fn completeness(
+/// Asks for the independent count and totals.
+pub(crate) async fn completeness(
     source: &mut dyn Source,
     ipe: &PlannedIpe,
+    query: &BoundQuery,
 ) -> Result<Completeness, ExtractError> {
-    let row = source.single_row(&ipe.completeness.query).await?;
+    let row = source.single_row(query).await?;
     Completeness::read(&ipe.completeness, &row)
 }
 
-async fn witness(
+/// Asks for the witness, or takes the one that the plan names.
+pub(crate) async fn witness(
     source: &mut dyn Source,
     ipe: &PlannedIpe,
+    span: Option<Span>,
     before: &Completeness,
 ) -> Result<Vec<NamedValue>, ExtractError> {
     match &ipe.witness {
@@ -362,21 +441,31 @@ async fn witness(
                 value: Some(value.clone()),
             })
             .collect()),
-        PlannedWitness::Query { query } => match source.single_row(query).await {
-            // Where there is no row there is no witness; the checks judge whether no row is right.
-            Err(ExtractError::NotOneRow {
-                found: RowsFound::None,
-                ..
-            }) if before.rows == 0 => Ok(Vec::new()),
-            other => other,
-        },
+        PlannedWitness::Query { query } => {
+            match source.single_row(&below_mark(ipe, query, span)).await {
+                // Where there is no row there is no witness; the checks judge whether no row is right.
+                Err(ExtractError::NotOneRow {
+                    found: RowsFound::None,
+                    ..
+                }) if before.rows == 0 => Ok(Vec::new()),
+                other => other,
+            }
+        }
     }
 }
 
+/// The query as it runs below the high-water mark, where the IPE has one.
+pub(crate) fn below_mark(ipe: &PlannedIpe, query: &BoundQuery, span: Option<Span>) -> BoundQuery {
+    ipe.partition
+        .as_ref()
+        .map_or_else(|| query.clone(), |p| p.below_mark(query, span))
+}
+
 /// Runs the perturbed query; its rows are only counted.
-async fn negative(
+pub(crate) async fn negative(
     source: &mut dyn Source,
     ipe: &PlannedIpe,
+    query: &BoundQuery,
 ) -> Result<(u64, Matching), ExtractError> {
     let mut matcher = match checks::negative(ipe) {
         Ok(matcher) => matcher,
@@ -394,7 +483,7 @@ async fn negative(
         |c| wanted.contains(&c.name),
         Out::Inline(&mut take),
     );
-    let rows = source.read(&ipe.negative.query, &mut sink).await?;
+    let rows = source.read(query, &mut sink).await?;
     sink.flush().await?;
     drop(sink);
     Ok((rows, Ok(matcher)))
@@ -402,17 +491,21 @@ async fn negative(
 
 /// The counts at the hops that are seen here. That the source's differs is for a check to say; that ours differ is a
 /// defect of this program, and nothing of it may be kept.
-fn counts(before: &Completeness, rows: &Rows) -> Result<Counts, ExtractError> {
-    let parquet: u64 = rows.files.iter().filter_map(|file| file.rows).sum();
-    if rows.decoded != parquet || rows.decoded != rows.seen.rows {
+fn counts(
+    before: &Completeness,
+    decoded: u64,
+    files: &[FileRecord],
+    checked: u64,
+) -> Result<Counts, ExtractError> {
+    let parquet: u64 = files.iter().filter_map(|file| file.rows).sum();
+    if decoded != parquet || decoded != checked {
         return Err(ExtractError::Internal(format!(
-            "{} rows decoded, {} checked, {parquet} in the Parquet footers",
-            rows.decoded, rows.seen.rows
+            "{decoded} rows decoded, {checked} checked, {parquet} in the Parquet footers"
         )));
     }
     Ok(Counts {
         source: before.rows,
-        decoded: rows.decoded,
+        decoded,
         parquet,
     })
 }

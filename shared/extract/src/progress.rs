@@ -21,6 +21,8 @@ pub enum Step {
     Describe,
     /// The independent count and totals, first time.
     CompletenessBefore,
+    /// Asking for the lowest and the highest value of the key ranges.
+    Bounds,
     /// Asking for the witness.
     Witness,
     /// The rows.
@@ -29,19 +31,23 @@ pub enum Step {
     CompletenessAfter,
     /// The perturbed query.
     Negative,
+    /// Reading back the parts that earlier invocations wrote, to judge all rows at once.
+    ReadBack,
 }
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Identity,
         Self::Describe,
         Self::CompletenessBefore,
+        Self::Bounds,
         Self::Witness,
         Self::Rows,
         Self::CompletenessAfter,
         Self::Negative,
+        Self::ReadBack,
     ];
 
     /// The name in logs, errors and `summary.json`.
@@ -52,10 +58,12 @@ impl Step {
             Self::Identity => "identity",
             Self::Describe => "describe",
             Self::CompletenessBefore => "completeness before",
+            Self::Bounds => "bounds",
             Self::Witness => "witness",
             Self::Rows => "extraction",
             Self::CompletenessAfter => "completeness after",
             Self::Negative => "negative",
+            Self::ReadBack => "reading back",
         }
     }
 }

@@ -8,20 +8,19 @@
 use std::future::pending;
 
 use arrow_array::RecordBatch;
-use soxauto_content::ContentDigest;
-use soxauto_domain::{PlannedIpe, Sha256, receipt::FileRecord};
+use soxauto_domain::{BoundQuery, PlannedIpe, partition::KeyRange, receipt::FileRecord};
 use tokio::sync::mpsc;
 
 use crate::{
     batch::{self, BatchSink, Out},
-    checks::{Seen, StreamChecks},
     error::ExtractError,
+    observers::Observers,
     parquet_parts::{self, Message, PartOptions, PartWriter, Trace},
     pipeline::PendingUpload,
     progress::Progress,
-    sample::Sample,
     source::{RowSink, Source},
     store::PartStore,
+    view::{Reading as _, cells},
 };
 
 /// Batches that may wait for the encoder.
@@ -32,32 +31,74 @@ const CHUNKS: usize = 8;
 /// What came of the rows.
 pub(crate) struct Rows {
     pub(crate) decoded: u64,
-    pub(crate) seen: Seen,
-    pub(crate) content: Sha256,
+    /// Not ended yet: another query's rows may follow.
+    pub(crate) observers: Option<Observers>,
     pub(crate) files: Vec<FileRecord>,
-    pub(crate) sample: Vec<u8>,
     pub(crate) peak_batch_bytes: usize,
     pub(crate) peak_writer_bytes: usize,
 }
 
 struct Encoded {
-    seen: Seen,
-    content: Sha256,
+    observers: Option<Observers>,
     files: Vec<FileRecord>,
-    sample: Vec<u8>,
     peak_writer_bytes: usize,
+}
+
+/// What is there already of the extract that the rows belong to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Behind {
+    pub(crate) parts: usize,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The key range in which every row must be.
+#[derive(Debug, Clone)]
+pub(crate) struct Within {
+    pub(crate) column: String,
+    pub(crate) range: KeyRange,
+}
+
+impl Within {
+    /// A row elsewhere would be in the extract twice, or would be missing where it belongs.
+    fn check(&self, batch: &RecordBatch) -> Result<(), ExtractError> {
+        let array = batch.column_by_name(&self.column).ok_or_else(|| {
+            ExtractError::Internal(format!("no column {:?} in the batch", self.column))
+        })?;
+        let view = cells(array.as_ref())?;
+        for row in 0..batch.num_rows() {
+            let value = view.number(row).and_then(|n| i64::try_from(n).ok());
+            if !value.is_some_and(|value| self.range.contains(value)) {
+                let value = value.map_or("NULL".to_owned(), |value| value.to_string());
+                return Err(ExtractError::ControlQuery {
+                    query: "extraction",
+                    reason: format!(
+                        "it returned a row with {value} in {:?} where the values {} were asked for",
+                        self.column, self.range
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What to do with the rows.
 pub(crate) struct Work<'w> {
     pub(crate) ipe: &'w PlannedIpe,
-    pub(crate) checks: StreamChecks,
-    pub(crate) content: ContentDigest,
+    /// What runs; without it there are no rows.
+    pub(crate) query: Option<&'w BoundQuery>,
+    /// Who looks at them.
+    pub(crate) observers: Option<Observers>,
+    pub(crate) behind: Behind,
+    /// Whether no rows make a part.
+    pub(crate) even_empty: bool,
+    pub(crate) within: Option<Within>,
     pub(crate) trace: Trace,
     pub(crate) options: PartOptions,
 }
 
-/// Runs the extraction query. What was begun to upload is in `uploads`, also after an error.
+/// Runs an extraction query. What was begun to upload is in `uploads`, also after an error.
 pub(crate) async fn run(
     work: Work<'_>,
     source: &mut dyn Source,
@@ -67,22 +108,31 @@ pub(crate) async fn run(
 ) -> Result<Rows, ExtractError> {
     let Work {
         ipe,
-        checks,
-        content,
+        query,
+        observers,
+        behind,
+        even_empty,
+        within,
         trace,
         options,
     } = work;
     let (batches, received) = mpsc::channel(BATCHES);
     let (messages, outgoing) = mpsc::channel(CHUNKS);
-    let parts = PartWriter::new(&batch::schema(&ipe.columns), &trace, options, messages);
-    let sample = Sample::new(&ipe.columns);
-    let encoder =
-        tokio::task::spawn_blocking(move || encode(received, checks, content, sample, parts));
+    let parts = PartWriter::new(&batch::schema(&ipe.columns), &trace, options, messages).behind(
+        behind.parts,
+        behind.rows,
+        even_empty,
+    );
+    let encoder = tokio::task::spawn_blocking(move || encode(received, observers, within, parts));
 
     let decoding = async {
-        let mut sink = BatchSink::new(&ipe.columns, |_| true, Out::Channel(batches, progress));
+        let mut sink = BatchSink::new(&ipe.columns, |_| true, Out::Channel(batches, progress))
+            .behind(behind.rows);
         let outcome = async {
-            let rows = source.read(&ipe.extraction, &mut sink).await?;
+            let rows = match query {
+                Some(query) => source.read(query, &mut sink).await?,
+                None => 0,
+            };
             sink.flush().await?;
             Ok((rows, sink.peak_bytes()))
         }
@@ -97,16 +147,14 @@ pub(crate) async fn run(
             .unwrap_or_else(|e| Err(ExtractError::Internal(format!("the encoder died: {e}"))));
         stand_aside(outcome, parquet_parts::UPLOAD_ENDED).await
     };
-    let uploading = upload(outgoing, store, uploads, progress);
+    let uploading = upload(outgoing, store, uploads, progress, behind.bytes);
     // The first error ends all three: the channels close, and the encoder's thread with them.
     let ((), encoded, (decoded, peak_batch_bytes)) =
         tokio::try_join!(uploading, encoding, decoding)?;
     Ok(Rows {
         decoded,
-        seen: encoded.seen,
-        content: encoded.content,
+        observers: encoded.observers,
         files: encoded.files,
-        sample: encoded.sample,
         peak_batch_bytes,
         peak_writer_bytes: encoded.peak_writer_bytes,
     })
@@ -126,23 +174,23 @@ async fn stand_aside<T>(
 
 fn encode(
     mut batches: mpsc::Receiver<RecordBatch>,
-    mut checks: StreamChecks,
-    mut content: ContentDigest,
-    mut sample: Sample,
+    mut observers: Option<Observers>,
+    within: Option<Within>,
     mut parts: PartWriter,
 ) -> Result<Encoded, ExtractError> {
     while let Some(batch) = batches.blocking_recv() {
-        checks.observe(&batch)?;
-        content.update(&batch)?;
-        sample.observe(&batch)?;
+        if let Some(within) = &within {
+            within.check(&batch)?;
+        }
+        if let Some(observers) = &mut observers {
+            observers.observe(&batch)?;
+        }
         parts.write(&batch)?;
     }
     let written = parts.finish()?;
     Ok(Encoded {
-        seen: checks.finish()?,
-        content: content.finish()?,
+        observers,
         files: written.files,
-        sample: sample.finish(),
         peak_writer_bytes: written.peak_bytes,
     })
 }
@@ -152,8 +200,9 @@ async fn upload(
     store: &dyn PartStore,
     uploads: &mut Vec<PendingUpload>,
     progress: &dyn Progress,
+    bytes_before: u64,
 ) -> Result<(), ExtractError> {
-    let mut bytes = 0;
+    let mut bytes = bytes_before;
     while let Some(message) = messages.recv().await {
         match message {
             Message::Start(path) => {

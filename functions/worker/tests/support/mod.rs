@@ -1,7 +1,10 @@
 //! What the worker's tests share: settings, a plan of one report, and a delivery of its message.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+pub(crate) mod ledger;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use jiff::Timestamp;
 use lambda_runtime::{Context as LambdaContext, LambdaEvent};
 use soxauto_cloud::clock::{Clock as _, SystemClock};
 use soxauto_domain::{
@@ -75,8 +78,18 @@ pub(crate) struct Delivery<'d> {
     pub(crate) request_id: &'d str,
 }
 
-/// Hands the delivery to the function; says whether the message is done.
+/// Hands the delivery to the function, which has a minute; says whether the message is done.
 pub(crate) async fn is_done(context: &Context, delivery: Delivery<'_>) -> bool {
+    is_done_within(context, delivery, 60_000, None).await
+}
+
+/// The same with so many milliseconds, and with the time at which the message was sent.
+pub(crate) async fn is_done_within(
+    context: &Context,
+    delivery: Delivery<'_>,
+    milliseconds: u64,
+    sent_at: Option<Timestamp>,
+) -> bool {
     let mut record = SqsMessage::default();
     record.message_id = Some(delivery.message_id.to_owned());
     record.receipt_handle = Some(delivery.receipt_handle.to_owned());
@@ -85,11 +98,14 @@ pub(crate) async fn is_done(context: &Context, delivery: Delivery<'_>) -> bool {
         "ApproximateReceiveCount".into(),
         delivery.receive_count.to_string(),
     );
+    record
+        .attributes
+        .extend(sent_at.map(|at| ("SentTimestamp".to_owned(), at.as_millisecond().to_string())));
     let mut event = SqsEvent::default();
     event.records = vec![record];
     let mut lambda = LambdaContext::default();
     lambda.request_id = delivery.request_id.to_owned();
-    lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + 60_000;
+    lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + milliseconds;
     let event = serde_json::to_value(event).unwrap();
     let response = handle(context, LambdaEvent::new(event, lambda))
         .await

@@ -170,7 +170,12 @@ async fn inject<T>(
         return call.await;
     };
     if fault.moment == Moment::After {
-        drop(call.await?);
+        let answer = call.await?;
+        if let FaultKind::Delay(milliseconds) = fault.kind {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            return Ok(answer);
+        }
+        drop(answer);
         return Err(error(&fault, operation, key));
     }
     if let FaultKind::Delay(milliseconds) = fault.kind {

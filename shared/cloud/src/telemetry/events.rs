@@ -106,6 +106,38 @@ impl Event for AttemptStarted<'_> {
     }
 }
 
+/// An invocation stopped at the end of a key range; another goes on with the attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptSuspended<'e> {
+    /// The run.
+    pub run_id: &'e RunId,
+    /// The IPE.
+    pub ipe_id: &'e IpeId,
+    /// From 1.
+    pub attempt: u32,
+    /// The segment record that it wrote, from 1.
+    pub segment: u32,
+    /// Ranges that it did.
+    pub ranges: usize,
+    /// Rows of the attempt so far.
+    pub rows: u64,
+}
+
+impl Event for AttemptSuspended<'_> {
+    const NAME: &'static str = "AttemptSuspended";
+
+    fn message(&self) -> String {
+        format!(
+            "attempt {} at {} is handed over after {} ranges in segment {}, {} rows so far",
+            self.attempt, self.ipe_id, self.ranges, self.segment, self.rows
+        )
+    }
+
+    fn control(&self) -> &ControlId {
+        self.run_id.control()
+    }
+}
+
 /// An attempt ended with a receipt, and every check holds.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptPassed<'e> {
