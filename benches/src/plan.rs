@@ -90,7 +90,6 @@ pub fn ipe() -> Result<PlannedIpe, Failure> {
             change: format!("without {gone}"),
             values: BTreeMap::from([("Company".to_owned(), (*gone).to_owned())]),
         },
-        partition: None,
         table: "bench_01".to_owned(),
         baseline: BaselineStatus::None,
         lineage: None,

@@ -41,12 +41,28 @@ pub fn integer_bounds(sql_type: SqlType) -> Option<(i64, i64)> {
 
 /// The values that there are, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, try_from = "Ends")]
 pub struct Span {
     /// The lowest value.
     pub lowest: i64,
     /// The highest value when the attempt began: rows that arrive above it belong to no range.
     pub high_water_mark: i64,
+}
+
+/// A span as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ends {
+    lowest: i64,
+    high_water_mark: i64,
+}
+
+impl TryFrom<Ends> for Span {
+    type Error = &'static str;
+
+    fn try_from(ends: Ends) -> Result<Self, Self::Error> {
+        Self::new(ends.lowest, ends.high_water_mark).ok_or("a span without values")
+    }
 }
 
 impl Span {
@@ -183,6 +199,9 @@ mod tests {
     fn the_widest_span_is_cut_too() {
         assert_eq!(Span::new(i64::MIN, 0), None);
         assert_eq!(Span::new(2, 1), None);
+        let read = |text: &str| serde_json::from_str::<Span>(text);
+        assert!(read(r#"{"lowest": 2, "high_water_mark": 1}"#).is_err());
+        assert!(read(r#"{"lowest": 1, "high_water_mark": 2}"#).is_ok());
         let span = Span::new(i64::MIN + 1, i64::MAX).unwrap();
         assert_eq!(span.width(), u64::MAX);
         let found = ranges(span, Cursor::first(span, 10, 1));

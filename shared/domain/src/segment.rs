@@ -159,7 +159,8 @@ impl Resumed {
                     return wrong(format!("{} does not follow {at:?}", done.range()));
                 }
                 at = Some(done.upto);
-                let rows: u64 = done.files.iter().filter_map(|file| file.rows).sum();
+                let rows = done.files.iter().filter_map(|file| file.rows);
+                let rows = rows.fold(0, u64::saturating_add);
                 let named = (parts..)
                     .zip(&done.files)
                     .all(|(n, file)| file.path == part_path(n));
@@ -211,7 +212,9 @@ impl Resumed {
     /// Rows so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.ranges().map(|range| range.rows).sum()
+        self.ranges()
+            .map(|range| range.rows)
+            .fold(0, u64::saturating_add)
     }
 
     /// The next range; `None` when all are done.

@@ -6,9 +6,9 @@ use std::{
     io::{self, Seek as _, SeekFrom, Write as _},
 };
 
+use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest as _, Sha256};
 use soxauto_domain::{
     Code,
@@ -17,10 +17,12 @@ use soxauto_domain::{
 };
 
 use crate::{
-    batch::BATCH_ROWS,
+    batch,
     completeness::Completeness,
     error::ExtractError,
     observers::Observers,
+    parquet_parts::with_traceability,
+    part_reader::{PartFault, read_part},
     pipeline::{Extracted, Extraction, Judged, Ranges, below_mark, completeness, witness},
     progress::{Progress, Step, Tracker},
     ranged::{open, perturbed, planned, same_source},
@@ -104,11 +106,11 @@ async fn run(
     let mut rows = 0;
     for file in done.files() {
         let scratch = fetch(request, parts, file).await?;
-        let columns = ipe.columns.len();
+        let contract = batch::schema(&ipe.columns);
         let file = file.clone();
         // In a thread of its own: decoding and checking take their time.
         let looked = tokio::task::spawn_blocking(move || {
-            look(scratch, &file, columns, &mut observers).map(|rows| (observers, rows))
+            look(&scratch, &file, &contract, &mut observers).map(|rows| (observers, rows))
         });
         let (back, read) = looked
             .await
@@ -184,31 +186,25 @@ fn not_the_part(record: &FileRecord, message: String) -> ExtractError {
 
 /// Shows the rows of a part to the observers.
 fn look(
-    scratch: File,
+    scratch: &File,
     record: &FileRecord,
-    columns: usize,
+    contract: &SchemaRef,
     observers: &mut Observers,
 ) -> Result<u64, ExtractError> {
-    let unreadable = |e: &dyn ToString| not_the_part(record, e.to_string());
-    let reader = ParquetRecordBatchReaderBuilder::try_new(scratch)
-        .map_err(|e| unreadable(&e))?
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| unreadable(&e))?;
-    let contract: Vec<usize> = (0..columns).collect();
-    let mut rows = 0;
-    for batch in reader {
-        let batch = batch
-            .and_then(|batch| batch.project(&contract))
-            .map_err(|e| unreadable(&e))?;
-        observers.observe(&batch)?;
-        rows += batch.num_rows() as u64;
-    }
-    if Some(rows) != record.rows {
-        return Err(unreadable(&format!(
-            "it has {rows} rows, its segment record says {:?}",
-            record.rows
-        )));
-    }
+    let rows = record.rows.unwrap_or(0);
+    let columns: Vec<usize> = (0..contract.fields().len()).collect();
+    let full = with_traceability(contract);
+    read_part(scratch, &full, rows, |batch| {
+        let rows = batch
+            .project(&columns)
+            .map_err(|e| ExtractError::Internal(format!("another schema: {e}")))?;
+        observers.observe(&rows)
+    })
+    .map_err(|fault| match fault {
+        PartFault::Taken(e) => e,
+        PartFault::Footer(why) | PartFault::Schema(why) | PartFault::Rows(why) => {
+            not_the_part(record, why)
+        }
+    })?;
     Ok(rows)
 }

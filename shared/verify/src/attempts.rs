@@ -11,7 +11,7 @@ use soxauto_domain::{
     plan::{PlannedWitness, Stage},
 };
 
-use crate::{check::Check, data, ledger::Ledger, run::Run, same_value::same_value};
+use crate::{check::Check, data, ledger::Ledger, partition, run::Run, same_value::same_value};
 
 /// An attempt with a receipt.
 pub(crate) struct Attempt {
@@ -295,6 +295,7 @@ pub(crate) async fn records(run: &mut Run<'_>, attempt: &Attempt, plan: &Stored<
     outcomes(attempt, ledger);
     counts(attempt, ledger);
     listed(run, attempt);
+    partition::records(run, attempt, plan.sha256).await;
     small_files(run, attempt).await;
 }
 

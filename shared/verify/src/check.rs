@@ -80,6 +80,7 @@ checks! {
     Source = "source", Records, "Manifest and receipt name the same server, login and session, and the plan's database; in prod the login cannot write.";
     Attempts = "attempts", Records, "The manifest tells of every attempt, counted from 1 without a gap, and the one that counts is the right one.";
     State = "state", Records, "The states of run and IPEs follow from the plan, the receipts and the load records.";
+    Partition = "partition", Records, "The key ranges of an extraction that is cut follow each other without gap or overlap from the lowest value to the high-water mark, their parts and rows are the receipt's, and each invocation left the segment record that the receipt names.";
     Times = "times", Records, "An attempt begins, extracts, ends and is loaded in this order, after its plan and before the manifest was made.";
     Load = "load", Records, "The only load record is about the attempt that counts, which has a receipt, and its table is the plan's.";
     Report = "report", Records, "Each revision has its report among its subjects.";
@@ -100,6 +101,7 @@ checks! {
     DataPeriod = "data_period", Data, "As many dates are outside the period as the receipt says.";
     DataRowVariance = "data_row_variance", Data, "The movement of the row count is what the receipt says, by the last run that was published then.";
     DataSample = "data_sample", Data, "sample.csv is made of the first rows.";
+    DataPartition = "data_partition", Data, "Every row of a part is in the key range that the part belongs to.";
     DataContentDigest = "data_content_digest", Data, "With `--deep`: the content digest over the rows is the receipt's and the manifest's.";
     Review = "review", Records, "With `--review-key`: every review is signed by that key, about its manifest, by somebody who did not prepare the run. With `--require-review`: the newest manifest is final.";
 }

@@ -17,6 +17,7 @@ use soxauto_extract::{Claims, NamedValue, PartFault, Reperformance, Reperformed,
 use crate::{
     attempts::Attempt,
     check::Check,
+    partition::Strays,
     repeat, row_variance,
     run::{Published, Run},
 };
@@ -37,6 +38,7 @@ const ALL: &[Check] = &[
     Check::DataWitness,
     Check::DataNegative,
     Check::DataSample,
+    Check::DataPartition,
     Check::DataContentDigest,
 ];
 
@@ -122,7 +124,10 @@ pub(crate) fn declared(attempt: &Attempt) -> Result<Vec<String>, String> {
 /// Reads the attempt's parts and compares what they say with what is recorded.
 pub(crate) async fn reperform(run: &mut Run<'_>, attempt: &Attempt, published: &Published) {
     match rows(run, attempt).await {
-        Ok((found, content)) => {
+        Ok((found, content, strays)) => {
+            if let Some(strays) = strays {
+                strays.report(run, &attempt.file);
+            }
             content_digest(run, attempt, content);
             repeat::compare(run, attempt, &found, published);
         }
@@ -162,7 +167,11 @@ fn content_digest(run: &mut Run<'_>, attempt: &Attempt, found: Option<Sha256>) {
 struct Looking {
     rows: Reperformance,
     content: Option<ContentDigest>,
+    strays: Option<Strays>,
 }
+
+/// What was found, the digest if it was asked for, and rows outside their key range if there are any.
+type Looked = (Reperformed, Option<Sha256>, Option<Strays>);
 
 impl Looking {
     fn begin(attempt: &Attempt, deep: bool) -> Result<Self, Refusal> {
@@ -171,10 +180,17 @@ impl Looking {
             .then(|| ContentDigest::new(rows.schema(), &scratch(), SORTED_IN_MEMORY))
             .transpose()
             .map_err(|e| Refusal::new(Check::DataContentDigest, e))?;
-        Ok(Self { rows, content })
+        Ok(Self {
+            rows,
+            content,
+            strays: Strays::of(&attempt.receipt),
+        })
     }
 
     fn observe(&mut self, batch: &RecordBatch) -> Result<(), Refusal> {
+        if let Some(strays) = &mut self.strays {
+            strays.observe(batch);
+        }
         if let Some(content) = &mut self.content {
             content
                 .update(batch)
@@ -185,7 +201,7 @@ impl Looking {
             .map_err(|e| Refusal::new(Check::DataRows, e))
     }
 
-    fn finish(self, receipt: &Receipt) -> Result<(Reperformed, Option<Sha256>), Refusal> {
+    fn finish(self, receipt: &Receipt) -> Result<Looked, Refusal> {
         let claims = Claims {
             source_rows: receipt.counts.source,
             control_totals: &receipt.control_totals,
@@ -200,7 +216,7 @@ impl Looking {
             .map(ContentDigest::finish)
             .transpose()
             .map_err(|e| Refusal::new(Check::DataContentDigest, e))?;
-        Ok((rows, content))
+        Ok((rows, content, self.strays))
     }
 }
 
@@ -212,10 +228,7 @@ enum Refused {
     Broken(String, Refusal),
 }
 
-async fn rows(
-    run: &mut Run<'_>,
-    attempt: &Attempt,
-) -> Result<(Reperformed, Option<Sha256>), Refused> {
+async fn rows(run: &mut Run<'_>, attempt: &Attempt) -> Result<Looked, Refused> {
     let mut state = Looking::begin(attempt, run.request.deep)
         .map_err(|refusal| Refused::Broken(attempt.file.clone(), refusal))?;
     let parts = parts(attempt).map_err(|why| {
@@ -225,6 +238,9 @@ async fn rows(
         let name = format!("{}{}", attempt.folder, record.path);
         let not = |why: String| Refused::Not(name.clone(), why);
         let file = run.open(&name).await.map_err(not)?;
+        if let Some(strays) = &mut state.strays {
+            strays.part(&record.path);
+        }
         // In a thread of its own: should the reader panic over a hostile file, it is a failure of that file.
         let looked =
             tokio::task::spawn_blocking(move || look(file, &mut state, claimed).map(|()| state));

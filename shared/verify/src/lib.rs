@@ -17,6 +17,7 @@ mod key;
 mod ledger;
 mod manifests;
 mod outcome;
+mod partition;
 mod progress;
 mod repeat;
 mod reviews;
