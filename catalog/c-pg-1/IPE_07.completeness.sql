@@ -22,6 +22,7 @@ FROM (
     ) AS owing
         ON owing.[id_company] = d.[id_company] AND owing.[Customer No_] = d.[Customer No_]
     WHERE d.[Posting Date] < @cutoff
+        AND d.[Cust_ Ledger Entry No_] <= @high_water_mark
         AND co.[In Consolidation] = 1
         AND pg.[Receivables Account] IN (@accounts)
     GROUP BY d.[id_company], d.[Cust_ Ledger Entry No_]

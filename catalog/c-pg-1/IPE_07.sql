@@ -1,6 +1,6 @@
 -- Customer balances at the cutoff, entry by entry.
 -- What remains of an entry is the sum of its details posted before the cutoff, so the answer for a past month
--- does not change when the entry is settled later.
+-- does not change when the entry is settled later. Each run of the query takes one range of entry numbers.
 WITH entry_balance AS (
     SELECT
         d.[id_company],
@@ -8,6 +8,8 @@ WITH entry_balance AS (
         SUM(d.[Amount (LCY)]) AS remaining_lcy
     FROM [AIG_Nav_DW].[dbo].[Detailed Customer Ledg_ Entry] AS d
     WHERE d.[Posting Date] < @cutoff
+        AND d.[Cust_ Ledger Entry No_] > @after
+        AND d.[Cust_ Ledger Entry No_] <= @upto
     GROUP BY d.[id_company], d.[Cust_ Ledger Entry No_]
     HAVING SUM(d.[Amount (LCY)]) <> 0
 ),
@@ -55,3 +57,5 @@ LEFT JOIN [AIG_Nav_Jumia_Reconciliation].[fdw].[Dim_Busline] AS bl
     ON bl.[Busline_Code] = e.[Busline Code]
 WHERE dc.[Flg_In_Conso_Scope] = @in_scope
     AND pg.[Receivables Account] IN (@accounts)
+    AND e.[Entry No_] > @after
+    AND e.[Entry No_] <= @upto

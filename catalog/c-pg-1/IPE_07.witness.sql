@@ -9,6 +9,7 @@ INNER JOIN [AIG_Nav_DW].[dbo].[Customer Posting Groups] AS pg
     ON pg.[id_company] = d.[id_company] AND pg.[Code] = d.[Posting Group]
 WHERE d.[Posting Date] < @cutoff
     AND d.[id_company] = N'EC_NG'
+    AND d.[Cust_ Ledger Entry No_] <= @high_water_mark
     AND pg.[Receivables Account] IN (@accounts)
     AND d.[Customer No_] IN (
         SELECT whole.[Customer No_]

@@ -1,9 +1,12 @@
-//! A proxy before the SQL Server stand-in that cuts, stalls or refuses connections after so many bytes of the server's.
+//! A proxy before the SQL Server stand-in that cuts, stalls, slows or refuses connections, and counts the server's bytes.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,8 @@ pub enum Trouble {
     CutAfter(u64),
     /// Nothing comes for this time after so many bytes of the server's; then it goes on.
     StallAfter(u64, Duration),
+    /// No more than so many bytes of the server's come in a second.
+    Pace(u64),
 }
 
 type Choose = Box<dyn FnMut(u64) -> Trouble + Send>;
@@ -32,6 +37,7 @@ type Choose = Box<dyn FnMut(u64) -> Trouble + Send>;
 pub struct Wire {
     address: SocketAddr,
     choose: Arc<Mutex<Choose>>,
+    bytes: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -42,19 +48,23 @@ impl Wire {
         let address = listener.local_addr().unwrap();
         let choose: Arc<Mutex<Choose>> = Arc::new(Mutex::new(Box::new(|_| Trouble::None)));
         let chooser = Arc::clone(&choose);
+        let bytes: Arc<AtomicU64> = Arc::default();
+        let counter = Arc::clone(&bytes);
         let task = tokio::spawn(async move {
             let mut number = 0;
             while let Ok((client, _)) = listener.accept().await {
                 number += 1;
                 let trouble = chooser.lock().unwrap_or_else(PoisonError::into_inner)(number);
+                let counter = Arc::clone(&counter);
                 tokio::spawn(async move {
-                    let _ = carry(client, server, trouble).await;
+                    let _ = carry(client, server, trouble, &counter).await;
                 });
             }
         });
         Self {
             address,
             choose,
+            bytes,
             task,
         }
     }
@@ -63,6 +73,12 @@ impl Wire {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Bytes of the server's so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// From now on `choose` decides, given the number of the connection since the start, from 1.
@@ -82,7 +98,12 @@ impl Drop for Wire {
     }
 }
 
-async fn carry(client: TcpStream, server: SocketAddr, trouble: Trouble) -> io::Result<()> {
+async fn carry(
+    client: TcpStream,
+    server: SocketAddr,
+    trouble: Trouble,
+    counter: &AtomicU64,
+) -> io::Result<()> {
     if trouble == Trouble::Refuse {
         return Ok(());
     }
@@ -102,6 +123,11 @@ async fn carry(client: TcpStream, server: SocketAddr, trouble: Trouble) -> io::R
                 return Ok::<_, io::Error>(());
             }
             let mut rest = &buffer[..length];
+            counter.fetch_add(length as u64, Ordering::Relaxed);
+            if let Trouble::Pace(per_second) = trouble {
+                tokio::time::sleep(Duration::from_secs_f64(length as f64 / per_second as f64))
+                    .await;
+            }
             if let Trouble::CutAfter(limit) | Trouble::StallAfter(limit, _) = trouble
                 && sent + rest.len() as u64 > limit
             {

@@ -1,7 +1,6 @@
 //! The dry run over the in-memory twins: what the source says about the login decides, by stage, and nothing is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)]
 mod support;
 
 use std::sync::Arc;

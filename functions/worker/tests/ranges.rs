@@ -554,7 +554,7 @@ async fn a_source_that_always_moves_ends_although_every_message_is_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_range_that_does_not_fit_is_halved_until_it_does() {
+async fn a_range_that_does_not_fit_is_narrowed_until_it_does() {
     // One range of 100 rows takes a second; a quarter of it fits.
     let mut ipe = by_ranges();
     ipe.partition.as_mut().unwrap().rows_per_range = 1_000;

@@ -150,14 +150,14 @@ impl Cursor {
         }
     }
 
-    /// The same place with ranges of half the width, for a range that did not fit into an invocation; `None` when it
-    /// cannot be narrower.
+    /// The same place with ranges so many times narrower, at least twice, for a range that did not fit into an invocation;
+    /// `None` when it cannot be narrower.
     #[must_use]
-    pub fn halved(&self, range: KeyRange) -> Option<Self> {
+    pub fn narrowed(&self, range: KeyRange, times: u64) -> Option<Self> {
         let width = Span::new(range.after.saturating_add(1), range.upto)?.width();
         (width > 1).then_some(Self {
             after: self.after,
-            width: width.div_ceil(2),
+            width: width.div_ceil(times.max(2)),
         })
     }
 }
@@ -211,20 +211,24 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_halved_until_it_is_one_value() {
+    fn a_range_is_narrowed_until_it_is_one_value() {
         let span = Span::new(1, 5).unwrap();
         let mut cursor = Cursor::first(span, 1, 1);
         let mut widths = Vec::new();
-        while let Some(half) = cursor.halved(cursor.next(span).unwrap()) {
+        while let Some(half) = cursor.narrowed(cursor.next(span).unwrap(), 1) {
             widths.push(half.width);
             cursor = half;
         }
         assert_eq!(widths, [3, 2, 1]);
+        let wide = Cursor::first(span, 1, 1);
+        let range = wide.next(span).unwrap();
+        assert_eq!(wide.narrowed(range, 4).unwrap().width, 2);
+        assert_eq!(wide.narrowed(range, u64::MAX).unwrap().width, 1);
         // The last range is narrower than the cursor says; half of what it is counts.
         let end = Cursor {
             after: 3,
             width: 100,
         };
-        assert_eq!(end.halved(end.next(span).unwrap()).unwrap().width, 1);
+        assert_eq!(end.narrowed(end.next(span).unwrap(), 2).unwrap().width, 1);
     }
 }

@@ -19,6 +19,8 @@ use crate::{
 
 /// Most rows of a batch.
 pub(crate) const BATCH_ROWS: usize = 8_192;
+/// Rows after which the progress hears of them, long before a batch is full when they come slowly.
+const TELL_ROWS: usize = 128;
 /// Bytes after which a batch is handed on, however few its rows.
 pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
@@ -271,6 +273,11 @@ impl RowSink for BatchSink<'_> {
         }
         self.at = 0;
         self.rows += 1;
+        if self.rows.is_multiple_of(TELL_ROWS)
+            && let Out::Channel(_, progress) = &self.out
+        {
+            progress.rows(self.rows_before + self.rows as u64);
+        }
         if self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             return Ok(Flow::Full);
         }

@@ -31,9 +31,11 @@ use crate::{
     store::{PartStore, StoreError},
 };
 
-/// Invocations in succession that may end without a finished range, each trying half of the one before: what does not
-/// fit then is the query's own time, which no narrower range shortens.
+/// Invocations in succession that may end without a finished range, each trying half of the one before or less: what does
+/// not fit then is the query's own time, which no narrower range shortens.
 const MOST_FRUITLESS: u32 = 6;
+/// Ranges that are to fit into one invocation, by what came of the one that did not.
+const FITTING: u64 = 4;
 
 /// What came of it.
 #[derive(Debug)]
@@ -122,8 +124,8 @@ pub async fn extract_ranges(
             timings: tracker.timings(),
             ..*extracted
         }))),
-        Ok(None) => share.handed_over(so_far).map(Ranged::Part),
-        Err(e @ ExtractError::Deadline { .. }) => match share.handed_over(so_far) {
+        Ok(None) => share.handed_over(so_far, &tracker).map(Ranged::Part),
+        Err(e @ ExtractError::Deadline { .. }) => match share.handed_over(so_far, &tracker) {
             Ok(done) => Ok(Ranged::Part(done)),
             Err(_) => Err(e.during(tracker.current())),
         },
@@ -140,8 +142,8 @@ struct Share {
     began: Option<Began>,
     ranges: Vec<SegmentRange>,
     cursor: Option<Cursor>,
-    /// The range under way.
-    attempted: Option<KeyRange>,
+    /// The range under way, and the rows before it.
+    attempted: Option<(KeyRange, u64)>,
     uploads: Vec<PendingUpload>,
     /// Uploads of the range under way.
     current: Vec<PendingUpload>,
@@ -158,7 +160,11 @@ struct Began {
 
 impl Share {
     /// What another invocation goes on with.
-    fn handed_over(self, so_far: Option<&Resumed>) -> Result<Box<RangesDone>, ExtractError> {
+    fn handed_over(
+        self,
+        so_far: Option<&Resumed>,
+        tracker: &Tracker<'_>,
+    ) -> Result<Box<RangesDone>, ExtractError> {
         let nothing = || ExtractError::Deadline {
             during: "extraction",
             rows: 0,
@@ -175,7 +181,10 @@ impl Share {
             (cursor, 0)
         } else {
             let fruitless = so_far.map_or(0, |done| done.last().fruitless) + 1;
-            let narrower = self.attempted.and_then(|range| cursor.halved(range));
+            let narrower = self.attempted.and_then(|(range, rows_before)| {
+                let seen = tracker.decoded().saturating_sub(rows_before);
+                cursor.narrowed(range, times_too_wide(span, range, began.before.rows, seen))
+            });
             match narrower.filter(|_| fruitless <= MOST_FRUITLESS) {
                 Some(narrower) => (narrower, fruitless),
                 None => return Err(nothing()),
@@ -439,6 +448,18 @@ pub(crate) fn perturbed<'r>(
     (sum.rows, matching)
 }
 
+/// How many times a range was too wide, of which only so many rows were `seen` before time was over.
+fn times_too_wide(span: Span, range: KeyRange, rows: u64, seen: u64) -> u64 {
+    let width = Span::new(range.after.saturating_add(1), range.upto).map_or(1, |r| r.width());
+    let expected = u128::from(rows) * u128::from(width) / u128::from(span.width());
+    let expected = u64::try_from(expected).unwrap_or(u64::MAX);
+    // Without a row, nobody knows.
+    let times = expected
+        .checked_div(seen)
+        .map_or(2, |times| (times + 1) * FITTING);
+    times.clamp(2, 64)
+}
+
 /// Whether something that took so long before is not likely to end in time.
 fn little_time(request: &Extraction<'_>, took: Duration) -> bool {
     let left = request
@@ -483,8 +504,8 @@ impl Reader<'_> {
                 return Ok(false);
             }
             let began = Instant::now();
-            share.attempted = Some(range);
             let rows_before = self.behind.rows;
+            share.attempted = Some((range, rows_before));
             let is_last = range.upto == span.high_water_mark;
             let even_empty = is_last && self.behind.parts == 0;
             let files = self.read(source, Some(range), even_empty, share).await?;
@@ -555,5 +576,29 @@ impl Reader<'_> {
             share.uploads.append(&mut share.current);
         }
         Ok(done.files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_narrowed_by_what_came_of_it() {
+        let span = Span::new(1, 1_000).unwrap();
+        let whole = KeyRange {
+            after: 0,
+            upto: 1_000,
+        };
+        let tenth = KeyRange {
+            after: 0,
+            upto: 100,
+        };
+        // 700 of 4,000 rows came in the time: a quarter of that is to be a range.
+        assert_eq!(times_too_wide(span, whole, 4_000, 700), 24);
+        assert_eq!(times_too_wide(span, tenth, 4_000, 700), 4);
+        assert_eq!(times_too_wide(span, whole, 4_000, 0), 2);
+        assert_eq!(times_too_wide(span, whole, 4_000_000, 1), 64);
+        assert_eq!(times_too_wide(span, whole, 0, 0), 2);
     }
 }

@@ -182,3 +182,97 @@ fn selected(body: &SetExpr, name: &str) -> Option<String> {
         _ => None,
     })
 }
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use soxauto_domain::catalog::inspect;
+
+    use crate::check_ipes;
+
+    /// The problems of the compiled-in IPE_07 with one replacement in one of its texts.
+    fn problems(file: &str, from: &str, to: &str) -> Vec<String> {
+        let mut files: BTreeMap<String, String> = soxauto_catalog::files();
+        files.retain(|name, _| name.starts_with("IPE_07.") || name == "control.toml");
+        let text = files.get_mut(file).unwrap();
+        assert!(text.contains(from), "{file} has no {from:?}");
+        *text = text.replace(from, to);
+        let found = check_ipes(&inspect(&files).ipes);
+        found
+            .iter()
+            .map(|p| format!("{}: {}", p.file, p.reason))
+            .collect()
+    }
+
+    #[test]
+    fn ranges_that_overlap_leave_gaps_or_are_of_another_column_are_refused() {
+        const MAIN: &str = "IPE_07.sql";
+        assert_eq!(
+            problems(
+                MAIN,
+                "e.[Entry No_] > @after",
+                "CAST(E.\"entry no_\" AS bigint) > (@after)"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            problems(MAIN, "e.[Entry No_] > @after", "@after < e.[Entry No_]"),
+            [""; 0]
+        );
+        for (from, to, reason) in [
+            (
+                "e.[Entry No_] > @after",
+                "e.[Entry No_] >= @after",
+                "@after is used with >=",
+            ),
+            (
+                "e.[Entry No_] <= @upto",
+                "e.[Entry No_] < @upto",
+                "@upto is used with <",
+            ),
+            (
+                "e.[Entry No_] > @after",
+                "e.[Entry No_] BETWEEN @after AND 7",
+                "@after is used in another way",
+            ),
+            (
+                "e.[Entry No_] > @after",
+                "e.[Entry No_] + @after > 0",
+                "@after is used with +",
+            ),
+            (
+                "e.[Entry No_] > @after",
+                "e.[Transaction No_] > @after",
+                "@after is not compared with what is selected as \"entry_no\"",
+            ),
+        ] {
+            let found = problems(MAIN, from, to);
+            assert!(found.iter().any(|p| p.contains(reason)), "{to}: {found:#?}");
+        }
+        let found = problems(
+            "IPE_07.completeness.sql",
+            "<= @high_water_mark",
+            "< @high_water_mark",
+        );
+        assert!(
+            found[0].contains("@high_water_mark is used with <"),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn the_bounds_query_returns_the_lowest_and_the_highest_value_of_the_period() {
+        const BOUNDS: &str = "IPE_07.partition.sql";
+        assert_eq!(problems(BOUNDS, "AS lowest", "AS lowest"), [""; 0]);
+        let found = problems(BOUNDS, "AS highest", "AS high");
+        assert!(
+            found[0].contains("does not return lowest and highest"),
+            "{found:#?}"
+        );
+        let found = problems(BOUNDS, "< @cutoff", "< '2024-05-01'");
+        assert!(
+            found.iter().any(|p| p.contains("ignores the period")),
+            "{found:#?}"
+        );
+    }
+}
