@@ -106,6 +106,7 @@ pub async fn keep(
         ended_at: context.clock.now(),
         extracted_at: record.extracted_at,
         source: done.identity,
+        decoder: done.decoder,
         completeness: done.answer,
         span: Some(done.span),
         ranges: done.ranges,

@@ -13,7 +13,7 @@ use crate::{
     layout::Attempt,
     partition::{Cursor, KeyRange, Span},
     plan::Software,
-    receipt::{FileRecord, SourceIdentity, WorkerRecord},
+    receipt::{Decoder, FileRecord, SourceIdentity, WorkerRecord},
     schema_tag::schema_tag,
 };
 
@@ -46,6 +46,9 @@ pub struct Segment {
     pub extracted_at: Timestamp,
     /// Who answered when the attempt began.
     pub source: SourceIdentity,
+    /// Which program decoded the rows of this invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<Decoder>,
     /// The source's independent answer when the attempt began.
     pub completeness: SourceAnswer,
     /// The values of the partition column when the attempt began; `None` when there are no rows.
@@ -215,6 +218,15 @@ impl Resumed {
         self.ranges()
             .map(|range| range.rows)
             .fold(0, u64::saturating_add)
+    }
+
+    /// Which program decoded the rows, if it was one and the same in all invocations that had any.
+    #[must_use]
+    pub fn decoder(&self) -> Option<Decoder> {
+        let with_rows = self.segments.iter().filter(|s| !s.ranges.is_empty());
+        let mut decoders = with_rows.map(|segment| segment.decoder);
+        let first = decoders.next()??;
+        decoders.all(|other| other == Some(first)).then_some(first)
     }
 
     /// The next range; `None` when all are done.

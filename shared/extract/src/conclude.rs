@@ -121,7 +121,7 @@ async fn run(
     }
     let judged = Judged {
         identity: first.source.clone(),
-        decoder: None,
+        decoder: done.decoder(),
         columns,
         before,
         after,

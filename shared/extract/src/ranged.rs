@@ -10,7 +10,7 @@ use soxauto_domain::{
     PlannedIpe,
     partition::{Cursor, KeyRange, Span},
     plan::PlannedPartition,
-    receipt::{FileRecord, SourceIdentity},
+    receipt::{Decoder, FileRecord, SourceIdentity},
     segment::{Perturbed, Resumed, SegmentRange, SourceAnswer},
 };
 
@@ -51,6 +51,8 @@ pub enum Ranged {
 pub struct RangesDone {
     /// Who answered when the attempt began.
     pub identity: SourceIdentity,
+    /// Which program decoded the rows.
+    pub decoder: Option<Decoder>,
     /// The independent answer when the attempt began.
     pub answer: SourceAnswer,
     /// The values that there are.
@@ -140,6 +142,7 @@ pub async fn extract_ranges(
 #[derive(Default)]
 struct Share {
     began: Option<Began>,
+    decoder: Option<Decoder>,
     ranges: Vec<SegmentRange>,
     cursor: Option<Cursor>,
     /// The range under way, and the rows before it.
@@ -192,6 +195,7 @@ impl Share {
         };
         Ok(Box::new(RangesDone {
             identity: began.identity,
+            decoder: self.decoder,
             answer: began.before.record(),
             span,
             ranges: self.ranges,
@@ -248,6 +252,7 @@ async fn run(
     }
 
     tracker.step(Step::Rows);
+    share.decoder = source.decoder();
     let (witness, observers) = fresh.map_or((None, None), |(w, o)| (Some(w), Some(o)));
     let mut reader = Reader {
         request,

@@ -213,6 +213,7 @@ fn differences(resumed: &Resumed, found: &PartitionRecord, receipt: &Receipt) ->
     let invocations = found.invocations.iter().filter(|i| i.segment.is_some());
     let same = [
         ("sources", first.source == receipt.source),
+        ("decoders", resumed.decoder() == receipt.query.decoder),
         (
             "times in the rows",
             first.extracted_at == receipt.extracted_at,

@@ -52,6 +52,7 @@ fn segment(number: u32, ranges: Vec<SegmentRange>, after: i64) -> Segment {
             write_rights: vec![],
             tls: TlsRecord::Verified,
         },
+        decoder: Some(Decoder::Tiberius),
         completeness: SourceAnswer {
             rows: 35,
             totals: vec![Some("12.50".into()), None],
@@ -110,13 +111,12 @@ fn records_that_fit_together_say_where_to_go_on() {
         })
     );
     let mut all = segments();
+    assert_eq!(resumed.decoder(), Some(Decoder::Tiberius));
+    all[0].decoder = Some(Decoder::MssqlTds);
     all.push(segment(4, vec![range(75, 100, 2, 5)], 100));
-    assert_eq!(
-        super::Resumed::of(&attempt(), Sha256::of("plan"), all)
-            .unwrap()
-            .next(),
-        None
-    );
+    let all = Resumed::of(&attempt(), Sha256::of("plan"), all).unwrap();
+    // Where two programs decoded, neither did all of it.
+    assert_eq!((all.next(), all.decoder()), (None, None));
 }
 
 #[test]
