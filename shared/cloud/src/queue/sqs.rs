@@ -9,6 +9,7 @@ use aws_sdk_sqs::{
 };
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::{StreamExt as _, stream};
 
 use super::{
     FailedMessage, OutgoingMessage, Queue, QueueDepth, QueueError, ReceivedMessage, TOO_LONG,
@@ -21,6 +22,9 @@ use crate::{
 
 /// The longest long poll.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Requests to send messages on their way at the same time.
+const REQUESTS: usize = 4;
 
 /// One SQS queue.
 #[derive(Debug, Clone)]
@@ -120,6 +124,41 @@ impl SqsQueue {
         messages.collect()
     }
 
+    /// Sends what fits one request, again as long as the service refuses for a moment; gives back what was not sent.
+    async fn send_one_batch(&self, mut batch: Vec<OutgoingMessage>) -> Vec<FailedMessage> {
+        let mut failed = Vec::new();
+        let mut n = 1;
+        loop {
+            let ids: Vec<String> = batch.iter().map(|m| m.id.clone()).collect();
+            let again = match self.send_once(batch).await {
+                Ok((again, lost)) => {
+                    failed.extend(lost);
+                    again
+                }
+                // The SDK has tried this again already.
+                Err(error) => {
+                    let reason = error.to_string();
+                    failed.extend(ids.into_iter().map(|id| FailedMessage {
+                        id,
+                        reason: reason.clone(),
+                    }));
+                    return failed;
+                }
+            };
+            if again.is_empty() {
+                return failed;
+            }
+            if n >= Backoff::SHORT.tries {
+                let given_up = again.into_iter();
+                failed.extend(given_up.map(|(m, reason)| FailedMessage { id: m.id, reason }));
+                return failed;
+            }
+            batch = again.into_iter().map(|(message, _)| message).collect();
+            tokio::time::sleep(Backoff::SHORT.wait(n)).await;
+            n += 1;
+        }
+    }
+
     /// Sends one request; gives back what the service refused for a moment, and what for good.
     async fn send_once(
         &self,
@@ -181,41 +220,13 @@ impl Queue for SqsQueue {
     }
 
     async fn send_batch(&self, messages: Vec<OutgoingMessage>) -> Result<(), QueueError> {
-        let mut failed = Vec::new();
-        for mut batch in batch::split(messages).map_err(|reason| self.invalid(reason))? {
-            let mut n = 1;
-            loop {
-                let ids: Vec<String> = batch.iter().map(|m| m.id.clone()).collect();
-                match self.send_once(batch).await {
-                    Ok((again, lost)) => {
-                        failed.extend(lost);
-                        if again.is_empty() {
-                            break;
-                        }
-                        if n >= Backoff::SHORT.tries {
-                            failed.extend(
-                                again
-                                    .into_iter()
-                                    .map(|(m, reason)| FailedMessage { id: m.id, reason }),
-                            );
-                            break;
-                        }
-                        batch = again.into_iter().map(|(message, _)| message).collect();
-                    }
-                    // The SDK has tried this again already. The other requests still deserve their chance.
-                    Err(error) => {
-                        let reason = error.to_string();
-                        failed.extend(ids.into_iter().map(|id| FailedMessage {
-                            id,
-                            reason: reason.clone(),
-                        }));
-                        break;
-                    }
-                }
-                tokio::time::sleep(Backoff::SHORT.wait(n)).await;
-                n += 1;
-            }
-        }
+        let batches = batch::split(messages).map_err(|reason| self.invalid(reason))?;
+        // What one request cannot send does not keep the others from being tried.
+        let failed: Vec<FailedMessage> = stream::iter(batches)
+            .map(|batch| self.send_one_batch(batch))
+            .buffer_unordered(REQUESTS)
+            .concat()
+            .await;
         if failed.is_empty() {
             return Ok(());
         }
