@@ -62,8 +62,11 @@ async fn main() {
     };
     let sizes: Vec<usize> = sizes.split(',').map(|n| n.parse().unwrap()).collect();
     let mut found = BTreeMap::new();
-    found.insert("rows", of_rows(rows.parse().unwrap()).await);
-    keep(out, &found);
+    let rows: u64 = rows.parse().unwrap();
+    if rows > 0 {
+        found.insert("rows", of_rows(rows).await);
+        keep(out, &found);
+    }
     let laptop = Laptop::behind_proxy(|options| options.rows = 2_000).await;
     let mut sized = Vec::new();
     for (ipes, cutoff) in sizes.into_iter().zip(MONTHS) {

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -117,6 +117,12 @@ fn mutate(random: &mut StdRng, bytes: &mut Vec<u8>, other: &[u8], words: &[Vec<u
     }
 }
 
+/// How long a target is tried altogether, when more than the short run is wanted: `SOXAUTO_FUZZ_SECONDS`.
+fn longer() -> Option<Duration> {
+    let seconds = std::env::var("SOXAUTO_FUZZ_SECONDS").ok()?;
+    Some(Duration::from_secs(seconds.parse().unwrap()))
+}
+
 /// Tries inputs in a thread of its own and waits for each.
 fn all(name: &'static str) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
@@ -151,18 +157,30 @@ fn all(name: &'static str) {
     for (path, bytes) in &seeds {
         try_one(path.display().to_string(), bytes.clone());
     }
-    let mut random = StdRng::seed_from_u64(20_240_501);
-    for number in 0..target.mutations {
-        let mut bytes = seeds[random.random_range(0..seeds.len())].1.clone();
-        let other = &seeds[random.random_range(0..seeds.len())].1;
-        mutate(&mut random, &mut bytes, other, &words);
-        try_one(format!("mutation {number}"), bytes);
+    let mutations = |seed: u64, count: u32, until: Option<Instant>| {
+        let mut random = StdRng::seed_from_u64(seed);
+        for number in 0..count {
+            if until.is_some_and(|until| Instant::now() > until) {
+                return number;
+            }
+            let mut bytes = seeds[random.random_range(0..seeds.len())].1.clone();
+            let other = &seeds[random.random_range(0..seeds.len())].1;
+            mutate(&mut random, &mut bytes, other, &words);
+            try_one(format!("mutation {number} of seed {seed}"), bytes);
+        }
+        count
+    };
+    let started = Instant::now();
+    let mut tried = mutations(20_240_501, target.mutations, None);
+    if let Some(longer) = longer() {
+        let seed = rand::random();
+        tried += mutations(seed, u32::MAX, Some(started + longer));
     }
     let peak = peak_bytes();
     eprintln!(
-        "{name}: {} seeds, {} mutations, at most {peak} bytes",
+        "{name}: {} seeds, {tried} mutations in {:?}, at most {peak} bytes",
         seeds.len(),
-        target.mutations
+        started.elapsed()
     );
     assert!(peak <= MOST_BYTES);
 }
