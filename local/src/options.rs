@@ -106,7 +106,9 @@ impl FunctionBinaries {
             .map_err(StackError::file("find the program", Path::new(".")))?;
         let folder = program.parent().unwrap_or(Path::new("."));
         match folder.file_name() {
-            Some(name) if name == "deps" => Self::in_folder(folder.parent().unwrap_or(folder)),
+            Some(name) if name == "deps" || name == "examples" => {
+                Self::in_folder(folder.parent().unwrap_or(folder))
+            }
             _ => Self::in_folder(folder),
         }
     }
