@@ -78,7 +78,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "tds",
-        mutations: 600,
+        mutations: 200,
         run: tds::run,
     },
     Target {

@@ -5,19 +5,21 @@
 
 use std::{
     io,
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Once},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use soxauto_domain::{Plan, PlannedIpe, plan::Stage};
 use soxauto_extract::{
-    ConnectionSettings, Driver, Extraction, Limits, MemoryStore, Options, TiberiusDriver, extract,
+    BulkDriver, ConnectionSettings, Driver, Extraction, Limits, MemoryStore, Options,
+    TiberiusDriver, extract,
 };
 use soxauto_tds::TlsIdentity;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -25,7 +27,8 @@ use crate::sink::Anything;
 
 /// The drivers of the product. All of them read the same hostile bytes.
 fn drivers() -> Vec<Box<dyn Driver>> {
-    vec![Box::new(TiberiusDriver::new())]
+    let boxed = |driver| Box::new(driver) as Box<dyn Driver>;
+    BulkDriver::ALL.into_iter().map(boxed).collect()
 }
 
 /// An input longer than this adds nothing.
@@ -52,6 +55,7 @@ pub(crate) fn run(data: &[u8]) {
     if bytes.len() > LONGEST {
         return;
     }
+    quiet();
     for driver in drivers() {
         RUNTIME.with(|runtime| {
             runtime.block_on(async {
@@ -67,13 +71,12 @@ async fn session(driver: &dyn Driver, choice: u8, bytes: &[u8]) {
     let in_tls = choice & 1 == 0;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let bytes: Arc<[u8]> = bytes.into();
     let serving = async {
-        // A client may be sent on to itself once.
-        for _ in 0..2 {
-            let Ok((tcp, _)) = listener.accept().await else {
-                return;
-            };
-            let _ = serve(tcp, in_tls, bytes).await;
+        // One client may have several connections at a time, and be sent on.
+        let mut sessions = JoinSet::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            sessions.spawn(serve(tcp, in_tls, Arc::clone(&bytes)));
         }
     };
     let encryption = if in_tls { "strict" } else { "yes" };
@@ -95,11 +98,18 @@ fn settings(port: u16, encryption: &str, ca_pem: &str) -> ConnectionSettings {
     ConnectionSettings::parse(&secret.to_string()).unwrap()
 }
 
-async fn serve(tcp: TcpStream, in_tls: bool, bytes: &[u8]) -> io::Result<()> {
+async fn serve(tcp: TcpStream, in_tls: bool, bytes: Arc<[u8]>) -> io::Result<()> {
     if !in_tls {
-        return answer(tcp, bytes).await;
+        return answer(tcp, &bytes).await;
     }
-    answer(IDENTITY.strict().accept(tcp).await?, bytes).await
+    answer(IDENTITY.strict().accept(tcp).await?, &bytes).await
+}
+
+/// A driver may contain the panics of a library. libFuzzer ends the process at any panic before it can; one that is not
+/// contained leaves the target and ends it all the same.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(std::panic::take_hook()));
 }
 
 /// Sends the bytes, and then nothing more; what the client says is not listened to.
