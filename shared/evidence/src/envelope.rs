@@ -58,6 +58,10 @@ pub enum EnvelopeError {
     Statement(String),
 }
 
+/// The most signatures of an envelope. Ours have one, and each that is looked at costs time: without a bound, a small file
+/// could keep a verifier busy for minutes.
+const MOST_SIGNATURES: usize = 16;
+
 /// A payload that waits for its signature.
 #[derive(Debug, Clone)]
 pub struct Unsigned {
@@ -166,6 +170,12 @@ pub fn verify_as<P: PredicateKind>(
 fn open(bytes: &[u8]) -> Result<(Envelope, Vec<u8>), EnvelopeError> {
     let envelope: Envelope =
         serde_json::from_slice(bytes).map_err(|e| EnvelopeError::Form(e.to_string()))?;
+    let signatures = envelope.signatures.len();
+    if signatures > MOST_SIGNATURES {
+        return Err(EnvelopeError::Form(format!(
+            "it has {signatures} signatures, at most {MOST_SIGNATURES} are looked at"
+        )));
+    }
     let payload = STANDARD
         .decode(&envelope.payload)
         .map_err(|e| EnvelopeError::Form(e.to_string()))?;
@@ -255,6 +265,25 @@ mod tests {
             verify(&serde_json::to_vec(&forged).unwrap(), &pem_a),
             Err(EnvelopeError::Signature)
         ));
+    }
+
+    #[test]
+    fn more_signatures_than_can_be_looked_at_are_refused() {
+        let (key, pem) = key(7);
+        let bytes = sign(&key, &Unsigned::new(&statement()).unwrap());
+        let one: Envelope = serde_json::from_slice(&bytes).unwrap();
+        let mut read = Vec::new();
+        for count in [16, 17, 20_000] {
+            let many = Envelope {
+                signatures: vec![one.signatures[0].clone(); count],
+                ..one.clone()
+            };
+            read.push(verify(&serde_json::to_vec(&many).unwrap(), &pem));
+        }
+        assert!(read[0].is_ok());
+        for refused in &read[1..] {
+            assert!(matches!(refused, Err(EnvelopeError::Form(why)) if why.contains("at most 16")));
+        }
     }
 
     #[test]
