@@ -74,38 +74,10 @@ type Taken = Result<usize, Refusal>;
 impl Column {
     pub(crate) fn new(contract: &ColumnContract, wanted: bool) -> Self {
         let sql_type = contract.sql_type;
-        let data_type = type_map::arrow_type(sql_type);
-        let rows = BATCH_ROWS;
-        let builder = match sql_type {
-            _ if !wanted => Builder::Skip,
-            SqlType::Bit => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
-            SqlType::TinyInt => Builder::UInt8(UInt8Builder::with_capacity(rows)),
-            SqlType::SmallInt => Builder::Int16(Int16Builder::with_capacity(rows)),
-            SqlType::Int => Builder::Int32(Int32Builder::with_capacity(rows)),
-            SqlType::BigInt => Builder::Int64(Int64Builder::with_capacity(rows)),
-            SqlType::Real => Builder::Float32(Float32Builder::with_capacity(rows)),
-            SqlType::Float => Builder::Float64(Float64Builder::with_capacity(rows)),
-            SqlType::Decimal { .. } | SqlType::Money | SqlType::SmallMoney => Builder::Decimal(
-                Decimal128Builder::with_capacity(rows).with_data_type(data_type),
-                sql_type.scale().unwrap_or(0),
-            ),
-            SqlType::Date => Builder::Date(Date32Builder::with_capacity(rows)),
-            SqlType::Time(_) => Builder::Time(Time64MicrosecondBuilder::with_capacity(rows)),
-            SqlType::DateTime
-            | SqlType::SmallDateTime
-            | SqlType::DateTime2(_)
-            | SqlType::DateTimeOffset(_) => Builder::Timestamp(
-                TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type),
-            ),
-            SqlType::Char(_)
-            | SqlType::VarChar(_)
-            | SqlType::NChar(_)
-            | SqlType::NVarChar(_)
-            | SqlType::UniqueIdentifier
-            | SqlType::Xml => Builder::Text(StringBuilder::new()),
-            SqlType::Binary(_) | SqlType::VarBinary(_) | SqlType::RowVersion => {
-                Builder::Binary(BinaryBuilder::new())
-            }
+        let builder = if wanted {
+            builder(sql_type, 0)
+        } else {
+            Builder::Skip
         };
         Self {
             name: contract.name.clone(),
@@ -126,9 +98,17 @@ impl Column {
         !matches!(self.builder, Builder::Skip)
     }
 
-    /// The gathered values; the column is empty afterwards.
+    /// The gathered values; the column is empty afterwards, with room for as many again: growing from nothing in every
+    /// batch would copy most of the cells once more.
     pub(crate) fn finish(&mut self) -> Option<ArrayRef> {
-        Some(match &mut self.builder {
+        let bytes = match &self.builder {
+            Builder::Skip => return None,
+            Builder::Text(b) => b.values_slice().len(),
+            Builder::Binary(b) => b.values_slice().len(),
+            _ => 0,
+        };
+        let mut gathered = std::mem::replace(&mut self.builder, builder(self.sql_type, bytes));
+        Some(match &mut gathered {
             Builder::Skip => return None,
             Builder::Boolean(b) => Arc::new(b.finish()),
             Builder::UInt8(b) => Arc::new(b.finish()),
@@ -359,6 +339,42 @@ impl Column {
         }
         builder.append_value(value);
         Ok(FIXED + value.len())
+    }
+}
+
+/// An empty builder of the type, with room for a batch; `bytes` for the values of texts and binaries.
+fn builder(sql_type: SqlType, bytes: usize) -> Builder {
+    let data_type = type_map::arrow_type(sql_type);
+    let rows = BATCH_ROWS;
+    match sql_type {
+        SqlType::Bit => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
+        SqlType::TinyInt => Builder::UInt8(UInt8Builder::with_capacity(rows)),
+        SqlType::SmallInt => Builder::Int16(Int16Builder::with_capacity(rows)),
+        SqlType::Int => Builder::Int32(Int32Builder::with_capacity(rows)),
+        SqlType::BigInt => Builder::Int64(Int64Builder::with_capacity(rows)),
+        SqlType::Real => Builder::Float32(Float32Builder::with_capacity(rows)),
+        SqlType::Float => Builder::Float64(Float64Builder::with_capacity(rows)),
+        SqlType::Decimal { .. } | SqlType::Money | SqlType::SmallMoney => Builder::Decimal(
+            Decimal128Builder::with_capacity(rows).with_data_type(data_type),
+            sql_type.scale().unwrap_or(0),
+        ),
+        SqlType::Date => Builder::Date(Date32Builder::with_capacity(rows)),
+        SqlType::Time(_) => Builder::Time(Time64MicrosecondBuilder::with_capacity(rows)),
+        SqlType::DateTime
+        | SqlType::SmallDateTime
+        | SqlType::DateTime2(_)
+        | SqlType::DateTimeOffset(_) => Builder::Timestamp(
+            TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type),
+        ),
+        SqlType::Char(_)
+        | SqlType::VarChar(_)
+        | SqlType::NChar(_)
+        | SqlType::NVarChar(_)
+        | SqlType::UniqueIdentifier
+        | SqlType::Xml => Builder::Text(StringBuilder::with_capacity(rows, bytes)),
+        SqlType::Binary(_) | SqlType::VarBinary(_) | SqlType::RowVersion => {
+            Builder::Binary(BinaryBuilder::with_capacity(rows, bytes))
+        }
     }
 }
 
