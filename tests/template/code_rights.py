@@ -69,13 +69,14 @@ SETTINGS = {
     "state_bucket": STATE,
     "jobs_queue_url": "{JobsQueue.Arn}",
     "receipts_queue_url": "{ReceiptsQueue.Arn}",
+    "jobs_dead_letters_url": "{JobsDeadLetters.Arn}",
     "source_secret": "{SourceSecret}",
     "signing_key": "{SigningKey.Arn}",
     "warehouse": "warehouse",
 }
 
 # Last name of a receiver → field of the context. Where the name is only `lake`, the folder says which bucket.
-RECEIVERS = {name: name for name in ("evidence", "state", "jobs", "receipts", "signer", "warehouse", "secret")}
+RECEIVERS = {name: name for name in ("evidence", "state", "jobs", "dead_jobs", "receipts", "signer", "warehouse", "secret")}
 LAKE_OF = {"worker": "evidence", "runs": "evidence", "lease": "state"}
 
 # Keys that a reader of the code knows and this parser does not: (part, file, function) → key function of layout.rs.
@@ -209,6 +210,7 @@ def part(name: str) -> Part:
             if setting is None or setting[1] not in SETTINGS:
                 raise NotUnderstood(f"functions/{name}: which resource is behind {match[1]}::new({inside.strip()})?")
             owner = {"evidence_bucket": "evidence", "state_bucket": "state", "jobs_queue_url": "jobs"}
+            owner |= {"jobs_dead_letters_url": "dead_jobs"}
             owner |= {"receipts_queue_url": "receipts", "source_secret": "secret", "signing_key": "signer"}
             owner |= {"warehouse": "warehouse"}
             found.ports[owner[setting[1]]] = Port(trait, implementation, SETTINGS[setting[1]])
@@ -320,6 +322,13 @@ def code_rights(name: str) -> set[Right]:
             raise NotUnderstood(f"functions/{name}: {call}: {port.trait} has no {call.method}")
         key = key_of(name, this.files, call) if port.trait == "Lake" else None
         found |= rights_of_operations(port, operations(port.implementation, call.method), key)
+    # What shared/cloud does in a queue that is looked through.
+    for _, text in this.files:
+        for method in {"search": ("receive_for", "change_visibility"), "release": ("change_visibility",)}.items():
+            if port := re.search(rf"dead_letters::{method[0]}\(\s*context\s*\.\s*(\w+)", text):
+                queue = this.ports[port[1]]
+                for name in method[1]:
+                    found |= rights_of_operations(queue, operations(queue.implementation, name), None)
     if "RunReader" in this.helpers:
         found |= reader_rights(this.ports["evidence"])
     if "Leases" in this.helpers:

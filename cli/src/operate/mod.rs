@@ -1,6 +1,5 @@
 //! What an operator does to a deployment: start a run, see where it stands, replay what failed, review what came of it.
 
-mod dead_letters;
 mod error;
 mod parts;
 mod replay;
@@ -9,6 +8,7 @@ mod run;
 mod standing;
 mod status;
 
+use soxauto_cloud::queue::dead_letters;
 use std::process::ExitCode;
 
 use clap::Subcommand;

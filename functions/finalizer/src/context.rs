@@ -39,6 +39,8 @@ pub struct Settings {
     pub state_bucket: String,
     /// `SOXAUTO_RECEIPTS_QUEUE_URL`.
     pub receipts_queue_url: String,
+    /// `SOXAUTO_JOBS_DEAD_LETTERS_URL`.
+    pub jobs_dead_letters_url: String,
     /// `SOXAUTO_SIGNING_KEY`.
     pub signing_key: String,
     /// `SOXAUTO_REDSHIFT_COPY_ROLE`; `None` for the warehouse's default role.
@@ -60,6 +62,7 @@ impl Settings {
             environment.parse_or("SOXAUTO_EVIDENCE_PREFIX", "evidence".to_owned());
         let state_bucket = environment.require("SOXAUTO_STATE_BUCKET");
         let receipts_queue_url = environment.require("SOXAUTO_RECEIPTS_QUEUE_URL");
+        let jobs_dead_letters_url = environment.require("SOXAUTO_JOBS_DEAD_LETTERS_URL");
         let signing_key = environment.require("SOXAUTO_SIGNING_KEY");
         let database = environment.require("SOXAUTO_REDSHIFT_DATABASE");
         let copy_role = environment.optional("SOXAUTO_REDSHIFT_COPY_ROLE");
@@ -95,6 +98,7 @@ impl Settings {
             evidence_prefix: evidence_prefix.value()?,
             state_bucket: state_bucket.value()?,
             receipts_queue_url: receipts_queue_url.value()?,
+            jobs_dead_letters_url: jobs_dead_letters_url.value()?,
             signing_key: signing_key.value()?,
             copy_role,
             warehouse: WarehouseTarget {
@@ -152,6 +156,8 @@ pub struct Context {
     pub state: Arc<dyn Lake>,
     /// The receipts queue.
     pub receipts: Arc<dyn Queue>,
+    /// Jobs that the queue has given up; looked at only.
+    pub dead_jobs: Arc<dyn Queue>,
     /// Leases in the state bucket.
     pub leases: Leases,
     /// Reader of runs.
@@ -198,7 +204,11 @@ impl Context {
         let state: Arc<dyn Lake> = Arc::new(S3Lake::new(clients.s3, &settings.state_bucket));
         Ok(Self {
             timing: Timing::default(),
-            receipts: Arc::new(SqsQueue::new(clients.sqs, &settings.receipts_queue_url)),
+            receipts: Arc::new(SqsQueue::new(
+                clients.sqs.clone(),
+                &settings.receipts_queue_url,
+            )),
+            dead_jobs: Arc::new(SqsQueue::new(clients.sqs, &settings.jobs_dead_letters_url)),
             leases: Leases::new(Arc::clone(&state), Arc::clone(&clock)),
             reader: RunReader::new(
                 Arc::clone(&evidence),

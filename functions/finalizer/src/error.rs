@@ -2,7 +2,8 @@
 
 use lambda_runtime::Diagnostic;
 use soxauto_cloud::{
-    lake::LakeError, lease::LeaseError, signer::SignerError, warehouse::WarehouseError,
+    lake::LakeError, lease::LeaseError, queue::QueueError, signer::SignerError,
+    warehouse::WarehouseError,
 };
 use soxauto_domain::{Code, IpeId, RunId, dry_run::DryRunRefused};
 use soxauto_evidence::{ChainError, EnvelopeError, report::ReportError};
@@ -73,6 +74,9 @@ pub enum FinalizerError {
         /// The column that is missing.
         missing: String,
     },
+    /// A queue does not answer.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// KMS did not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -116,6 +120,7 @@ impl FinalizerError {
             Self::Files { .. } => Code::EvidenceInvalid,
             Self::Choice { .. } => Code::ObjectExists,
             Self::Answer { .. } => Code::WarehouseFailed,
+            Self::Queue(e) => e.code(),
             Self::Signer(e) => e.code(),
             Self::Warehouse(e) => e.code(),
             Self::DryRun(e) => e.code(),

@@ -13,6 +13,7 @@ pub mod event;
 pub mod handler;
 pub mod history;
 pub mod load;
+pub mod lost;
 pub mod marker;
 pub mod missing;
 pub mod plans;

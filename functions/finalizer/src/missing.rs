@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::ToSpan as _;
+use jiff::{Timestamp, ToSpan as _};
 use soxauto_cloud::telemetry::events;
 use soxauto_domain::{Cutoff, RunId};
 use soxauto_evidence::statement::{self, Closing};
@@ -18,54 +18,74 @@ const MISSING_AFTER_HOURS: i64 = 12;
 /// Months that one sweep looks back at; what is older is left to those who verify the chain.
 const LOOKED_BACK: i64 = 12;
 
-/// Whether the current month's run should be there and is not; if so, the chain says it, once. Months before it that
-/// nobody ran, and that no sweep recorded because none ran then either, are recorded too, oldest first.
+/// Whether the current month's run should be there and is not. Months that nobody ran, and whose deadline is over, are
+/// recorded in the chain, once, oldest first.
+///
+/// A control has no history before it first ran: what was due before its first run was planned is not missing.
 ///
 /// # Errors
 /// [`FinalizerError`] when a bucket or the key does not answer, or time runs out; the next sweep looks again.
 pub async fn look_for_month(context: &Context, deadline: Instant) -> Result<bool, FinalizerError> {
-    let now = context.clock.now();
-    let due = now
-        .saturating_sub(MISSING_AFTER_HOURS.hours())
-        .unwrap_or(now);
-    let cutoff = Cutoff::current(due, &context.catalog.time_zone)?;
     let control = &context.settings.control;
-    let missing = context.reader.latest(control, cutoff).await?.is_none();
+    let chained = context.reader.chained(control).await?;
+    let now = context.clock.now();
+    let current = Cutoff::current(now, &context.catalog.time_zone)?;
+    let (mut gaps, mut unknown) = (Vec::new(), Vec::new());
+    for back in (0..=LOOKED_BACK).rev() {
+        let cutoff = Cutoff::new(current.date().saturating_sub(back.months()))?;
+        let due = due(context, cutoff);
+        let mut here = chained.iter().filter(|run| run.cutoff() == cutoff);
+        if due > now || here.clone().any(|run| !run.is_missing()) {
+            continue;
+        }
+        // A folder without a run: a sweep has begun to record the month, and may have died.
+        match here.next() {
+            Some(_) => gaps.push((cutoff, due)),
+            None => unknown.push((cutoff, due)),
+        }
+    }
+    if !unknown.is_empty()
+        && let Some(began) = began(context, &chained).await?
+    {
+        gaps.extend(unknown.into_iter().filter(|(_, due)| began < *due));
+        gaps.sort_unstable();
+    }
+    let missing = gaps.iter().any(|(cutoff, _)| *cutoff == current);
     context
         .telemetry
         .emit(&events::MonthMissing { control, missing });
-    for earlier in unrecorded(context, cutoff).await? {
+    let hours = i64::from(context.catalog.control.deadline_hours).hours();
+    for (cutoff, due) in gaps {
+        if due.saturating_add(hours).unwrap_or(due) > now {
+            continue;
+        }
         if Instant::now() + Duration::from_secs(5) > deadline {
             return Err(FinalizerError::Deadline);
         }
-        record(context, earlier).await?;
-    }
-    if missing {
         record(context, cutoff).await?;
     }
     Ok(missing)
 }
 
-/// The months between the last one that has a run or a record and `current`, both exclusive. A control that has nothing
-/// before `current` began with it, and misses nothing.
-async fn unrecorded(context: &Context, current: Cutoff) -> Result<Vec<Cutoff>, FinalizerError> {
-    let chained = context.reader.chained(&context.settings.control).await?;
-    let Some(last) = chained
-        .iter()
-        .map(RunId::cutoff)
-        .filter(|cutoff| *cutoff < current)
-        .max()
-    else {
-        return Ok(Vec::new());
-    };
-    let mut months = Vec::new();
-    for back in (1..=LOOKED_BACK).rev() {
-        let date = current.date().saturating_sub(back.months());
-        if date > last.date() {
-            months.push(Cutoff::new(date)?);
+/// When a month's run should be there.
+fn due(context: &Context, cutoff: Cutoff) -> Timestamp {
+    let zone = context.catalog.time_zone.clone();
+    let begins = cutoff.date().to_zoned(zone).map(|day| day.timestamp());
+    begins
+        .and_then(|begins| begins.saturating_add(MISSING_AFTER_HOURS.hours()))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// When the control's first run was planned; `None` before that.
+async fn began(context: &Context, chained: &[RunId]) -> Result<Option<Timestamp>, FinalizerError> {
+    let mut began: Option<Timestamp> = None;
+    for run in chained.iter().filter(|run| !run.is_missing()) {
+        if let Some(plan) = context.reader.plan(run).await? {
+            let planned = plan.document.created_at;
+            began = Some(began.map_or(planned, |earlier| earlier.min(planned)));
         }
     }
-    Ok(months)
+    Ok(began)
 }
 
 /// Writes the manifest of the missing month, unless it is there or the run has come meanwhile.

@@ -13,32 +13,47 @@ use soxauto_domain::{
 };
 use soxauto_runs::Planned;
 
-use crate::{close, context::Context, error::FinalizerError, load, marker, settled};
+use crate::{
+    close,
+    context::Context,
+    error::FinalizerError,
+    load,
+    lost::{self, Letter},
+    marker, settled,
+};
 
 /// What to do about a run that another finalizer is working on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfHeld {
+enum IfHeld {
     /// Wait: the other one may have looked before this call's receipt was there.
     Wait,
     /// Leave it to the other one: the next sweep looks again.
     Skip,
 }
 
-/// Does what the run still misses; returns its state, or `None` for a folder without a plan and for a run that was
-/// skipped.
+/// Speaks for workers that were lost and does what the run still misses; returns its state, or `None` for a folder without
+/// a plan and for a run that another finalizer is at.
 ///
 /// # Errors
 /// [`FinalizerError`]; what was done stays done, and the next call continues.
 pub async fn advance(
     context: &Context,
     run: &RunId,
-    if_held: IfHeld,
+    letters: &[Letter],
     deadline: Instant,
 ) -> Result<Option<RunState>, FinalizerError> {
-    let Some(lease) = acquire(context, run, if_held, deadline).await? else {
+    let Some(lease) = acquire(context, run, IfHeld::Skip, deadline).await? else {
         return Ok(None);
     };
-    held(context, lease, advance_alone(context, run, deadline)).await
+    let work = async {
+        if letters.iter().any(|(job, _)| job.run_id == *run)
+            && let Some(facts) = context.reader.facts(run).await?
+        {
+            lost::record(context, &facts, letters).await?;
+        }
+        advance_alone(context, run, deadline).await
+    };
+    held(context, lease, work).await
 }
 
 /// As [`advance`], after news of these IPEs: what they miss is done, and the run is closed if they were the last.

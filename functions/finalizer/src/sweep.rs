@@ -12,8 +12,8 @@ use soxauto_runs::OpenRun;
 use crate::{
     context::Context,
     error::FinalizerError,
-    missing,
-    run::{self, IfHeld},
+    lost::{self, Letter},
+    missing, run,
 };
 
 /// Looks at every open run; all are tried, also when one fails.
@@ -24,7 +24,20 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
     let mut looked_at = Vec::new();
     let mut first = Ok(());
     let mut marked = BTreeSet::new();
-    for marker in context.state.list(state::OPEN_RUNS).await? {
+    let markers = context.state.list(state::OPEN_RUNS).await?;
+    let letters = if markers.is_empty() {
+        Vec::new()
+    } else {
+        match lost::letters(context).await {
+            Ok(letters) => letters,
+            Err(e) => {
+                tracing::error!("the dead letters could not be looked at: {e}");
+                first = Err(e);
+                Vec::new()
+            }
+        }
+    };
+    for marker in markers {
         let open: OpenRun = match context.state.get(&marker.key).await {
             Ok(object) => match serde_json::from_slice(&object.bytes) {
                 Ok(open) => open,
@@ -45,13 +58,13 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
         if open.dispatched_at.is_none() {
             tracing::warn!(run = %open.run_id, "the dispatcher has not sent every message; its next try does");
         }
-        first = first.and(look_at(context, &open.run_id, deadline, &mut looked_at).await);
+        first = first.and(look_at(context, &open.run_id, &letters, deadline, &mut looked_at).await);
         marked.insert(open.run_id);
     }
     match unmarked(context, &marked).await {
         Ok(runs) => {
             for run in runs {
-                first = first.and(look_at(context, &run, deadline, &mut looked_at).await);
+                first = first.and(look_at(context, &run, &letters, deadline, &mut looked_at).await);
             }
         }
         Err(e) => first = first.and(Err(e)),
@@ -64,13 +77,14 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
 async fn look_at(
     context: &Context,
     run: &RunId,
+    letters: &[Letter],
     deadline: Instant,
     looked_at: &mut Vec<Value>,
 ) -> Result<(), FinalizerError> {
     if Instant::now() + Duration::from_secs(5) > deadline {
         return Err(FinalizerError::Deadline);
     }
-    match run::advance(context, run, IfHeld::Skip, deadline).await {
+    match run::advance(context, run, letters, deadline).await {
         Ok(state) => {
             looked_at.push(json!({"run_id": run, "state": state}));
             Ok(())

@@ -10,9 +10,10 @@ use serde_json::json;
 use soxauto_cloud::{
     lake::{Fault, Lake, Operation},
     lease::Progress,
+    queue::OutgoingMessage,
     warehouse::{TransactionResult, WarehouseError},
 };
-use soxauto_domain::{IpeState, RunState, layout::state};
+use soxauto_domain::{Code, IpeState, Job, RunState, Sha256, layout::state, message::PlanPointer};
 use soxauto_finalizer::{chain, close};
 use support::{Counted, HOUR, R1, R2, World, ipe, run};
 
@@ -453,11 +454,48 @@ async fn the_sweep_closes_a_run_whose_dispatcher_died_before_the_marker() {
 }
 
 const NO_RUN: &str = "C-PG-1/2024-05-01/r0";
+const APRIL: &str = "C-PG-1/2024-04-01/r1";
+
+/// A world whose control has run the month before, on the day on which May is due.
+async fn with_history() -> World {
+    let world = World::new();
+    world.plan(APRIL, &["IPE_07"]).await;
+    world.passed(APRIL, "IPE_07", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[APRIL]).await.is_empty());
+    world
+}
+
+#[tokio::test]
+async fn a_control_without_history_misses_nothing() {
+    let world = World::new();
+    world.clock.advance(40 * HOUR);
+    assert_eq!(world.sweep().await.unwrap()["month_missing"], false);
+    // Its first run is about an old month: what was due before it is not missing.
+    world.plan("C-PG-1/2023-11-01/r1", &["IPE_07"]).await;
+    world
+        .state
+        .delete(&state::open_run(&run("C-PG-1/2023-11-01/r1")))
+        .await
+        .unwrap();
+    world.clock.advance(40 * HOUR);
+    let answer = world.sweep().await.unwrap();
+    for month in ["2023-12-01", "2024-01-01", "2024-04-01"] {
+        assert!(world.manifests(&format!("C-PG-1/{month}/r0")).is_empty());
+    }
+    drop(answer);
+}
 
 #[tokio::test]
 async fn a_month_without_a_run_is_noticed_and_the_chain_says_so_once() {
-    let world = World::new();
-    world.clock.advance(13 * HOUR);
+    let world = with_history().await;
+    world.clock.advance(4 * HOUR);
+    assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
+    assert!(
+        world.manifests(NO_RUN).is_empty(),
+        "an alarm already, but its deadline is not over"
+    );
+    world.clock.advance(12 * HOUR);
     for _ in 0..2 {
         assert_eq!(world.sweep().await.unwrap()["month_missing"], true);
         world.clock.advance(HOUR);
@@ -467,7 +505,8 @@ async fn a_month_without_a_run_is_noticed_and_the_chain_says_so_once() {
     world.assert_subjects(NO_RUN, &manifest).await;
     assert_eq!(manifest.subject.len(), 1, "its report is all it is about");
     let gap = manifest.predicate;
-    assert_eq!((gap.state, gap.previous), (RunState::Missing, None));
+    assert_eq!(gap.state, RunState::Missing);
+    assert_eq!(gap.previous, Some(world.link(APRIL, 1).await));
     assert_eq!((gap.plan_sha256, gap.trigger), (None, None));
     assert!(gap.ipes.is_empty() && !world.is_marked(NO_RUN));
     // Nobody takes it for a run.
@@ -477,7 +516,7 @@ async fn a_month_without_a_run_is_noticed_and_the_chain_says_so_once() {
         reader.latest(&control, run(R1).cutoff()).await.unwrap(),
         None
     );
-    assert_eq!(reader.runs(&control).await.unwrap(), []);
+    assert_eq!(reader.runs(&control).await.unwrap(), [run(APRIL)]);
 
     // The month runs late: its manifest links behind the gap, which stays.
     world.plan(R1, &["IPE_07"]).await;
@@ -507,8 +546,8 @@ async fn a_crash_while_the_gap_is_written_leaves_one_manifest() {
         (false, Operation::Delete, "staged/"),
     ]) {
         for after in [false, true] {
-            let world = World::new();
-            world.clock.advance(13 * HOUR);
+            let world = with_history().await;
+            world.clock.advance(16 * HOUR);
             let fault = Fault::new(operation, 1).on(key);
             let fault = if after { fault.after() } else { fault };
             let lake = if evidence {
@@ -529,8 +568,8 @@ async fn a_crash_while_the_gap_is_written_leaves_one_manifest() {
 
 #[tokio::test]
 async fn sweeps_at_the_same_time_write_the_gap_once() {
-    let world = World::new();
-    world.clock.advance(13 * HOUR);
+    let world = with_history().await;
+    world.clock.advance(16 * HOUR);
     let (a, b, c) = tokio::join!(world.sweep(), world.sweep(), world.sweep());
     for answer in [a, b, c] {
         assert_eq!(answer.unwrap()["month_missing"], true);
@@ -886,4 +925,84 @@ async fn a_run_whose_dispatcher_died_before_the_marker_is_published_although_its
     assert!(world.published().last().unwrap().contains("'incomplete'"));
     assert!(!world.is_marked(R1));
     assert_eq!(world.manifests(R1), [1]);
+}
+
+#[tokio::test]
+async fn a_worker_lost_in_its_last_delivery_is_spoken_for_and_harmless_letters_are_left_alone() {
+    let world = World::new();
+    world.plan(R1, &["CR_04", "IPE_07", "IPE_08"]).await;
+    world.passed(R1, "CR_04", 1).await;
+    world.loads(1);
+    let key = state::ipe_lease(&run(R1), &ipe("IPE_07"));
+    let mut lease = world
+        .context
+        .leases
+        .acquire(&key, "message/request-3", Duration::from_secs(60))
+        .await
+        .unwrap();
+    let progress = Progress {
+        stage: "extract".into(),
+        attempt: 1,
+        rows: 7,
+        ..Progress::default()
+    };
+    lease.renew(Some(progress)).await.unwrap();
+    let facts = world.context.reader.facts(&run(R1)).await.unwrap().unwrap();
+    let pointer = |sha256| PlanPointer {
+        key: world.context.reader.layout().plan(&run(R1)),
+        sha256,
+    };
+    let job = |ipe_id: &str, sha256| Job::new(run(R1), ipe(ipe_id), pointer(sha256));
+    let letter = |id: &str, body: String| OutgoingMessage {
+        id: id.into(),
+        body,
+    };
+    let text = |job: &Job| serde_json::to_string(job).unwrap();
+    let letters = vec![
+        letter("a", text(&job("IPE_07", facts.plan_sha256))),
+        // Of an IPE that has passed, of another plan, of another run, and no job at all.
+        letter("b", text(&job("CR_04", facts.plan_sha256))),
+        letter("c", text(&job("IPE_08", Sha256::of("another plan")))),
+        letter(
+            "d",
+            text(&Job::new(
+                run(R2),
+                ipe("IPE_08"),
+                pointer(facts.plan_sha256),
+            )),
+        ),
+        letter("e", "no job".into()),
+    ];
+    world.context.dead_jobs.send_batch(letters).await.unwrap();
+    // While the lease lives nobody is lost.
+    world.sweep().await.unwrap();
+    assert!(world.failure(R1, "IPE_07", 1).await.is_none());
+    drop(lease);
+    world.clock.advance(Duration::from_secs(61));
+    world.sweep().await.unwrap();
+    let failure = world.failure(R1, "IPE_07", 1).await.unwrap();
+    assert_eq!(failure.code, Code::WorkerLost);
+    assert!(failure.is_final && failure.message.contains("7 rows"));
+    assert_eq!(failure.worker.request_id, "request-3");
+    assert!(world.failure(R1, "IPE_08", 1).await.is_none());
+    assert!(world.failure(R1, "CR_04", 2).await.is_none());
+    let depth = world.context.dead_jobs.depth().await.unwrap();
+    assert_eq!((depth.visible, depth.in_flight), (5, 0), "all are left");
+    // IPE_08 passes: the run closes at once, and a receipt of the lost worker would still count.
+    world.passed(R1, "IPE_08", 1).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    world.sweep().await.unwrap();
+    let first = world.manifest(R1, 1).await.predicate;
+    assert_eq!(first.state, RunState::Incomplete);
+    world.sweep().await.unwrap();
+    assert_eq!(world.manifests(R1), [1], "said once");
+    world.passed(R1, "IPE_07", 2).await;
+    world.loads(1);
+    assert!(world.notify(&[R1]).await.is_empty());
+    let last = world.manifests(R1).pop().unwrap();
+    assert_eq!(
+        world.manifest(R1, last).await.predicate.state,
+        RunState::Complete
+    );
 }

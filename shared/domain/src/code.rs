@@ -132,6 +132,8 @@ codes! {
     ControlQueryInvalid = "CONTROL_QUERY_INVALID", Fatal, "Correct the query: the columns that it must return are named.";
     /// An object with that key exists already with other content.
     ObjectExists = "OBJECT_EXISTS", Queue, "Nothing: a rival worker wrote it first; the attempt is discarded.";
+    /// A worker was lost in the last delivery of its message; the finalizer says so in its place.
+    WorkerLost = "WORKER_LOST", Fatal, "Look into the worker's log for `Task timed out` or memory at its limit; raise WorkerMemory if it was. Then replay it.";
     /// S3 failed.
     StorageFailed = "STORAGE_FAILED", Here, "Check the bucket's policy, the key and the service's health.";
     /// SQS failed.

@@ -63,7 +63,17 @@ pub const PLACES: &[Place] = &[
         function: "advance",
         steps: &[
             ("finalizer::At::Acquire", "acquire("),
+            ("finalizer::At::Lost", "lost::record("),
             ("finalizer::At::Read", "advance_alone("),
+        ],
+    },
+    Place {
+        file: "functions/finalizer/src/lost.rs",
+        function: "record",
+        steps: &[
+            ("finalizer::At::Lost", "is_about("),
+            ("finalizer::At::Lost", "leases.read("),
+            ("finalizer::At::Record", "write("),
         ],
     },
     Place {

@@ -148,9 +148,9 @@ fn of_ipe(
                 ),
             })
         }
-        // The third delivery was killed, so nobody could write why: only the dead letter tells.
+        // The third delivery was killed, so nobody could write why: only the dead letter tells, until the sweep does.
         Standing::Waiting if ipe.dead_letter => Some((
-            "its worker was killed in the last delivery: there is a dead letter and no failure record. The run stays open until its deadline"
+            "its worker was killed in the last delivery: there is a dead letter and no failure record. The next sweep writes one"
                 .to_owned(),
             "Look into the worker's log for `Task timed out` or for memory at its limit; raise WorkerMemory if it was; then replay it."
                 .to_owned(),

@@ -95,6 +95,7 @@ impl World {
                 evidence_prefix: "evidence".into(),
                 state_bucket: "state".into(),
                 receipts_queue_url: "receipts".into(),
+                jobs_dead_letters_url: "dead-jobs".into(),
                 signing_key: "key".into(),
                 copy_role: None,
                 warehouse: WarehouseTarget {
@@ -108,6 +109,7 @@ impl World {
                 ..Timing::default()
             },
             receipts: Arc::new(MemoryQueue::new("receipts", Duration::from_secs(60))),
+            dead_jobs: Arc::new(MemoryQueue::new("dead-jobs", Duration::from_secs(60))),
             leases: Leases::new(Arc::clone(&state_lake), Arc::clone(&shared)),
             reader: RunReader::new(Arc::clone(&evidence_lake), layout.clone()),
             signer: Arc::new(signer.clone()),
@@ -449,6 +451,18 @@ impl World {
         let key = self.layout.manifest(&run(name), revision);
         let bytes = self.evidence.inner().get(&key).await.unwrap().bytes;
         envelope::verify(&bytes, &self.signer.public_key_pem().await.unwrap()).unwrap()
+    }
+
+    /// The failure record of an attempt.
+    pub(crate) async fn failure(&self, name: &str, id: &str, number: u32) -> Option<Failure> {
+        let attempt = Attempt {
+            run_id: run(name),
+            ipe_id: ipe(id),
+            number,
+        };
+        let key = self.layout.file(&attempt, layout::FAILURE);
+        let object = self.evidence.inner().get(&key).await.ok()?;
+        Some(serde_json::from_slice(&object.bytes).unwrap())
     }
 
     pub(crate) async fn link(&self, name: &str, revision: u32) -> ManifestLink {

@@ -1,6 +1,7 @@
 //! Queues: messages that come at least once, in any order, and come back unless deleted.
 
 mod batch;
+pub mod dead_letters;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 mod sqs;

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use soxauto_cloud::queue::{Queue, QueueError, ReceivedMessage};
 use soxauto_domain::Job;
+
+use super::{Queue, QueueError, ReceivedMessage};
 
 /// How long a message is held while the queue is looked through. Should this program die, it is back after as long.
 const HOLD: Duration = Duration::from_secs(30);
@@ -14,13 +15,13 @@ const PAGE: u32 = 10;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub struct Found {
     /// Jobs that were wanted: still held, so that they can be deleted.
-    pub(super) wanted: Vec<(Job, ReceivedMessage)>,
+    pub wanted: Vec<(Job, ReceivedMessage)>,
     /// Jobs that were not wanted: let go of.
-    pub(super) others: Vec<Job>,
+    pub others: Vec<Job>,
     /// Texts of messages that are no jobs: let go of.
-    pub(super) strangers: Vec<String>,
+    pub strangers: Vec<String>,
 }
 
 /// Looks through the queue until `enough` of what it has found says so, or to its end. Each message is received once:
@@ -28,7 +29,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// [`QueueError`]; what was held by then comes back by itself.
-pub(super) async fn search(
+pub async fn search(
     queue: &dyn Queue,
     wanted: impl Fn(&Job) -> bool,
     enough: impl Fn(&[(Job, ReceivedMessage)]) -> bool,
@@ -73,10 +74,7 @@ pub(super) async fn search(
 ///
 /// # Errors
 /// [`QueueError`] when the queue does not answer.
-pub(super) async fn release(
-    queue: &dyn Queue,
-    message: &ReceivedMessage,
-) -> Result<(), QueueError> {
+pub async fn release(queue: &dyn Queue, message: &ReceivedMessage) -> Result<(), QueueError> {
     match queue
         .change_visibility(&message.receipt_handle, Duration::ZERO)
         .await
@@ -88,10 +86,10 @@ pub(super) async fn release(
 
 #[cfg(test)]
 mod tests {
-    use soxauto_cloud::queue::{MemoryQueue, OutgoingMessage};
     use soxauto_domain::{Sha256, message::PlanPointer};
 
     use super::*;
+    use crate::queue::{MemoryQueue, OutgoingMessage};
 
     fn job(ipe: &str) -> Job {
         let plan = PlanPointer {
