@@ -325,6 +325,7 @@ fn every_variable_of_the_functions_is_described() {
     let sources: String = files_under("local", "rs")
         .into_iter()
         .chain(files_under("shared", "rs"))
+        .chain(files_under("fuzz/targets", "rs"))
         .chain(files_under("tests", "rs"))
         .chain(files_under("tests", "py"))
         .chain(files_under("fuzz/targets", "rs"))
