@@ -1,8 +1,10 @@
 //! What the end-to-end tests share: a laptop stack with the deployed functions, and eyes to watch it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod faults;
 pub mod load;
 pub mod proxy;
+pub mod settled;
 pub mod wire;
 
 use std::{
@@ -121,6 +123,21 @@ impl Laptop {
         proxy.forget();
         laptop.proxy = Some(proxy);
         laptop
+    }
+
+    /// Messages that nobody holds are back after so many seconds, and not after an hour or more: on AWS that is how long
+    /// one is away whose function died before its first word.
+    ///
+    /// # Panics
+    /// When the stack does not answer.
+    pub async fn shorten_queues(&self, seconds: u64) {
+        use aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
+        let outputs = self.stack.outputs();
+        for url in [&outputs.jobs_queue_url, &outputs.receipts_queue_url] {
+            let set = self.clients.sqs.set_queue_attributes().queue_url(url);
+            let set = set.attributes(VisibilityTimeout, seconds.to_string());
+            set.send().await.unwrap();
+        }
     }
 
     /// Waits until no message is in the jobs or receipts queue.

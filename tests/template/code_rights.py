@@ -85,6 +85,8 @@ KNOWN_KEYS = {
     ("worker", "plan.rs", "fetch"): "plan",
     # The keys come from a listing of the open runs.
     ("finalizer", "sweep.rs", "sweep"): "state::open_run",
+    # And from one of what is staged.
+    ("finalizer", "leftovers.rs", "staged"): "state::staged_manifest",
 }
 
 # Method names that port traits share with other awaited methods: (part, file, receiver).
@@ -377,4 +379,13 @@ def lease_rights(this: Part) -> set[Right]:
                 if key is None:
                     raise NotUnderstood(f"functions/{this.name}: {call}: which lease is read?")
                 found |= rights_of_operations(port, operations(port.implementation, "get"), key)
+    clears = any(
+        call.method == "clear" and call.receiver.endswith("leases")
+        for file, text in this.files
+        for call in calls(file, text)
+    )
+    # Whoever clears, clears everybody's.
+    for method in ("get", "delete_if") if clears else ():
+        key = key_pattern("state::ipe_lease")
+        found |= rights_of_operations(port, operations(port.implementation, method), key)
     return found

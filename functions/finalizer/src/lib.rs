@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod handler;
 pub mod history;
+pub mod leftovers;
 pub mod load;
 pub mod lost;
 pub mod marker;

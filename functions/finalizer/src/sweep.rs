@@ -12,6 +12,7 @@ use soxauto_runs::OpenRun;
 use crate::{
     context::Context,
     error::FinalizerError,
+    leftovers,
     lost::{self, Letter},
     missing, run,
 };
@@ -69,6 +70,7 @@ pub async fn sweep(context: &Context, deadline: Instant) -> Result<Value, Finali
         }
         Err(e) => first = first.and(Err(e)),
     }
+    first = first.and(leftovers::clear(context).await);
     // Whatever failed before, the month is looked at: nobody else says that it is missing.
     let missing = missing::look_for_month(context, deadline).await?;
     first.map(|()| json!({"runs": looked_at, "month_missing": missing}))

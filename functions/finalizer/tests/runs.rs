@@ -1006,3 +1006,66 @@ async fn a_worker_lost_in_its_last_delivery_is_spoken_for_and_harmless_letters_a
         RunState::Complete
     );
 }
+
+#[tokio::test]
+async fn the_sweep_clears_what_the_dead_have_left() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    // It dies after staging and before reserving; the next call makes the manifest anew.
+    let head = state::chain_head(&"C-PG-1".parse().unwrap());
+    world
+        .state
+        .fail(Fault::new(Operation::Replace, 1).on(&head));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    world.clock.advance(2 * HOUR);
+    assert!(world.notify(&[R1]).await.is_empty());
+    assert_eq!(world.manifests(R1), [1]);
+    let of = |prefix: &str| {
+        let keys = world.state.inner().keys();
+        keys.into_iter().filter(|key| key.contains(prefix)).count()
+    };
+    assert_eq!(of("/staged/"), 1);
+
+    // A worker that lives, one that died, and a finalizer that died.
+    let (living, dead) = (
+        state::ipe_lease(&run(R1), &ipe("IPE_07")),
+        state::ipe_lease(&run(R1), &ipe("CR_04")),
+    );
+    let minute = Duration::from_secs(60);
+    let leases = &world.context.leases;
+    leases.acquire(&dead, "dead", minute).await.unwrap();
+    leases
+        .acquire(&state::run_lease(&run(R2)), "dead", minute)
+        .await
+        .unwrap();
+    world.clock.advance(minute);
+    leases.acquire(&living, "living", minute).await.unwrap();
+    world.clock.advance(2 * minute - Duration::from_secs(1));
+    world.sweep().await.unwrap();
+    assert_eq!((of("leases/"), of("/staged/")), (3, 0));
+    world.clock.advance(Duration::from_secs(1));
+    world.sweep().await.unwrap();
+    assert_eq!(of("leases/"), 1);
+    assert!(world.context.leases.read(&living).await.unwrap().is_some());
+}
+
+/// What is staged for the head as it is may be reserved by its finalizer at any moment.
+#[tokio::test]
+async fn the_sweep_leaves_what_is_on_its_way() {
+    let world = World::new();
+    world.plan(R1, &["IPE_07"]).await;
+    world.passed(R1, "IPE_07", 1).await;
+    world.loads(1);
+    let head = state::chain_head(&"C-PG-1".parse().unwrap());
+    world
+        .state
+        .fail(Fault::new(Operation::Replace, 1).on(&head));
+    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    soxauto_finalizer::leftovers::clear(&world.context)
+        .await
+        .unwrap();
+    let keys = world.state.inner().keys();
+    assert!(keys.iter().any(|key| key.contains("/staged/")), "{keys:?}");
+}

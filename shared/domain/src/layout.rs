@@ -204,6 +204,9 @@ pub mod state {
     /// Folder of the markers of open runs.
     pub const OPEN_RUNS: &str = "open/";
 
+    /// Folder of all leases.
+    pub const LEASES: &str = "leases/";
+
     /// Lease of the worker on one IPE.
     #[must_use]
     pub fn ipe_lease(run: &RunId, ipe: &IpeId) -> String {
@@ -220,6 +223,12 @@ pub mod state {
     #[must_use]
     pub fn chain_head(control: &ControlId) -> String {
         format!("chain/{control}/head.json")
+    }
+
+    /// Folder of the envelopes on their way into a control's chain.
+    #[must_use]
+    pub fn staged_manifests(control: &ControlId) -> String {
+        format!("chain/{control}/staged/")
     }
 
     /// An envelope on its way into the chain.

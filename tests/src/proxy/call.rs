@@ -96,6 +96,21 @@ impl Call {
     }
 }
 
+/// A body for a call that makes a message come back later than after so many seconds, so that it comes then; `None` for
+/// any other call. SQS may deliver a message again at any time: whoever works on it must be safe.
+#[must_use]
+pub fn sooner(call: &Call, seconds: u64) -> Option<Bytes> {
+    if call.name.operation != "ChangeMessageVisibility" {
+        return None;
+    }
+    let mut body: Value = serde_json::from_slice(&call.body).ok()?;
+    if body["VisibilityTimeout"].as_u64()? <= seconds {
+        return None;
+    }
+    body["VisibilityTimeout"] = seconds.into();
+    Some(Bytes::from(body.to_string()))
+}
+
 #[derive(Default)]
 struct Named {
     service: String,

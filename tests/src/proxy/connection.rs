@@ -72,7 +72,7 @@ pub(super) async fn serve(
             | Fault::Drop(Moment::Before)
             | Fault::Answer(Moment::Before, ..)
             | Fault::Silence(Moment::Before, _) => (Some(&fault), None),
-            Fault::None | Fault::Delay(_) | Fault::Instead(_) => (None, None),
+            Fault::None | Fault::Delay(_) | Fault::Instead(_) | Fault::Rival(_) => (None, None),
             _ => (None, Some(&fault)),
         };
         if let Some(fault) = before {
@@ -85,6 +85,11 @@ pub(super) async fn serve(
         let answer = match fault.clone() {
             Fault::Delay(time) => {
                 sleep(time).await;
+                service.exchange(&request).await?
+            }
+            Fault::Rival(body) => {
+                let rival = request.clone().without_checksums().with_body(body);
+                service.exchange(&rival).await?;
                 service.exchange(&request).await?
             }
             Fault::Instead(body) => service.exchange(&request.with_body(body)).await?,

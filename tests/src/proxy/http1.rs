@@ -61,6 +61,15 @@ impl Message {
         }
     }
 
+    /// The same without what only its own body has.
+    pub(super) fn without_checksums(mut self) -> Self {
+        self.headers.retain(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            !name.contains("checksum") && name != "content-md5" && name != "x-amz-content-sha256"
+        });
+        self
+    }
+
     /// The same with another body.
     pub(super) fn with_body(mut self, body: Bytes) -> Self {
         self.headers

@@ -35,7 +35,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use call::{Call, Name, function_name};
+pub use call::{Call, Name, function_name, sooner};
 pub use process::{Caller, end_functions_at, kill};
 
 /// When, seen from the service.
@@ -75,6 +75,8 @@ pub enum Fault {
     Silence(Moment, Duration),
     /// Another body is sent in its place.
     Instead(Bytes),
+    /// A rival writes this first, to the same place and under the same condition.
+    Rival(Bytes),
 }
 
 /// Decides what is done to each call.
@@ -205,7 +207,25 @@ impl Proxy {
     /// The function processes that made a call and still live.
     #[must_use]
     pub fn alive(&self) -> Vec<Seen> {
-        let mut seen = lock(&self.shared.seen);
+        self.handle().alive()
+    }
+
+    /// What may be done to processes from a task of its own.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+}
+
+/// The processes behind a proxy.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+impl Handle {
+    /// The function processes that made a call and still live.
+    #[must_use]
+    pub fn alive(&self) -> Vec<Seen> {
+        let mut seen = lock(&self.0.seen);
         seen.retain(|pid, _| process::is_alive(*pid));
         seen.values().cloned().collect()
     }
@@ -213,7 +233,7 @@ impl Proxy {
     /// Kills a process of [`alive`](Self::alive) and notes it.
     pub fn kill(&self, seen: &Seen) {
         if kill(seen.caller.pid) {
-            lock(&self.shared.kills).push(Kill {
+            lock(&self.0.kills).push(Kill {
                 at: None,
                 caller: seen.caller.clone(),
             });

@@ -145,6 +145,25 @@ impl Leases {
         Ok(self.fetch(key).await?.map(|(record, _)| record))
     }
 
+    /// Takes away a lease that has been over for `dead_for`: its holder died. Whether it did.
+    ///
+    /// # Errors
+    /// [`LeaseError::Invalid`] for an object that is not a lease, [`LeaseError::Lake`].
+    pub async fn clear(&self, key: &str, dead_for: Duration) -> Result<bool, LeaseError> {
+        let Some((record, etag)) = self.fetch(key).await? else {
+            return Ok(false);
+        };
+        if !state::is_over_for(&record, dead_for, self.clock.now()) {
+            return Ok(false);
+        }
+        match self.lake.delete_if(key, &etag).await {
+            Ok(()) => Ok(true),
+            // Somebody has renewed or taken it after all.
+            Err(LakeError::Precondition(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn fetch(&self, key: &str) -> Result<Option<(LeaseRecord, ETag)>, LeaseError> {
         let object = match self.lake.get(key).await {
             Ok(object) => object,

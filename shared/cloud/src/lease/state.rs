@@ -100,6 +100,11 @@ pub(super) fn acquire(current: Option<&LeaseRecord>, claim: Claim<'_>, now: Time
     }
 }
 
+/// Whether the lease has been over for `time`.
+pub(super) fn is_over_for(record: &LeaseRecord, time: Duration, now: Timestamp) -> bool {
+    after(record.expires_at, time) <= now
+}
+
 /// The record after a renewal. A lease that expired and that nobody took may still be renewed: the
 /// condition on the object's tag decides, not the clock. Time never runs backwards in a record.
 pub(super) fn renew(
