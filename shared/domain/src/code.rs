@@ -125,7 +125,7 @@ codes! {
     /// The server stopped sending.
     SourceStalled = "SOURCE_STALLED", Here, "Look for blocking sessions on the server.";
     /// The function's time is nearly over.
-    DeadlineNear = "DEADLINE_NEAR", Queue, "Give the worker more memory (and so processor), or narrow the query.";
+    DeadlineNear = "DEADLINE_NEAR", Queue, "Cut the report into key ranges ([partition] in the catalog), give the worker more memory (and so processor), or narrow the query.";
     /// Control totals before and after differ.
     SourceMoved = "SOURCE_MOVED", Here, "Run when nobody posts to the period, or close the period first.";
     /// A completeness, witness or description query did not answer as declared.

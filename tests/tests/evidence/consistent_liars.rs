@@ -171,15 +171,69 @@ pub(crate) fn liars_in_the_records() -> Vec<Case> {
         receipt_lie("another query", &["query"], "IPE_07", |r| {
             r["query"]["sha256"] = "0".repeat(64).into();
         }),
+        receipt_lie("the rows of a range", &["partition"], "IPE_07", |r| {
+            r["partition"]["ranges"][0]["rows"] = 1.into();
+        }),
+        receipt_lie(
+            "the part of a range",
+            &["partition", "data_partition"],
+            "IPE_07",
+            |r| {
+                r["partition"]["ranges"][0]["files"] = json!(["data/part-00007.parquet"]);
+            },
+        ),
+        receipt_lie("nobody who did the ranges", &["partition"], "IPE_07", |r| {
+            r["partition"]["invocations"] = json!([]);
+        }),
+        receipt_lie(
+            "a segment that nobody left",
+            &["partition"],
+            "IPE_07",
+            |r| {
+                r["partition"]["invocations"][0]["segment"] = 1.into();
+            },
+        ),
+        receipt_lie(
+            "a mark that no range reaches",
+            &["parameters", "partition"],
+            "IPE_07",
+            |r| {
+                let mark = &mut r["partition"]["span"]["high_water_mark"];
+                *mark = (mark.as_i64().unwrap() + 1).into();
+            },
+        ),
+        receipt_lie(
+            "ranges left out",
+            &["parameters", "partition"],
+            "IPE_07",
+            |r| {
+                drop(r.as_object_mut().unwrap().remove("partition"));
+            },
+        ),
+        receipt_lie(
+            "a mark below the rows",
+            &["parameters", "partition", "data_partition"],
+            "IPE_07",
+            |r| {
+                let lowest = r["partition"]["span"]["lowest"].clone();
+                r["partition"]["ranges"][0]["upto"] = lowest.clone();
+                r["partition"]["span"]["high_water_mark"] = lowest;
+            },
+        ),
         receipt_lie("another plan", &["receipts"], "IPE_07", |r| {
             r["plan_sha256"] = "0".repeat(64).into();
         }),
         receipt_lie("another database", &["source"], "IPE_07", |r| {
             r["source"]["database"] = "master".into();
         }),
-        receipt_lie("begun after it ended", &["times"], "IPE_07", |r| {
-            r["started_at"] = "2999-01-01T00:00:00Z".into();
-        }),
+        receipt_lie(
+            "begun after it ended",
+            &["partition", "times"],
+            "IPE_07",
+            |r| {
+                r["started_at"] = "2999-01-01T00:00:00Z".into();
+            },
+        ),
         receipt_lie(
             "a total that the source never gave",
             &["control_totals", "data_completeness"],
@@ -328,6 +382,8 @@ pub(crate) fn liars_in_the_records() -> Vec<Case> {
                             file["rows"] = json!(file["rows"].as_u64().unwrap() + 1);
                         }
                     }
+                    let rows = &mut r["partition"]["ranges"][0]["rows"];
+                    *rows = json!(rows.as_u64().unwrap() + 1);
                 });
                 edit(&attempt(&run, "IPE_07", "load.json"), |l| {
                     l["rows"] = json!(l["rows"].as_u64().unwrap() + 1);
@@ -501,6 +557,8 @@ pub(crate) fn liars_in_the_data() -> Vec<Case> {
                             file["rows"] = json!(batch.num_rows() - half);
                         }
                     }
+                    r["partition"]["ranges"][0]["files"] =
+                        json!(["data/part-00000.parquet", "data/part-00001.parquet"]);
                 });
                 summarize(&run, IPE);
                 reseal(signer, &run, |_| {});

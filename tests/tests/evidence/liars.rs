@@ -21,6 +21,9 @@ pub(crate) fn liars_in_the_manifest() -> Vec<Case> {
                 *count = json!(count.as_u64().unwrap() + 1);
             }
         }),
+        lie("the mark of the key ranges", &["partition"], |p| {
+            p["predicate"]["ipes"][1]["partition"]["high_water_mark"] = 1.into();
+        }),
         lie("a control total", &["control_totals"], |p| {
             p["predicate"]["ipes"][1]["control_totals"][0]["extracted"] = "1.00".into();
         }),
