@@ -1,9 +1,7 @@
 //! What the server answers: the ledger as a recording, the questions that our extraction asks about it, and those that the
 //! drivers of others ask of themselves.
 
-use soxauto_tds::{
-    Cell, Column, Recording, Request, Rows, Script, ScriptedBackend, SqlError, Step,
-};
+use soxauto_tds::{Cell, Column, Recording, Request, Rows, Script, ScriptedBackend, Step};
 
 use crate::{
     Failure,
@@ -57,7 +55,7 @@ pub fn backend(
             },
         ]],
     ));
-    let identity = identity()?;
+    let identity = Script::identity(false)?;
     let one = Script::rows(Rows::cells(
         vec![Column::new("one", "int")?],
         vec![vec![Cell::Int(1)]],
@@ -91,39 +89,4 @@ pub fn backend(
 fn unknown(request: &Request) -> Option<Script> {
     eprintln!("no script for: {}", request.sql);
     None
-}
-
-/// The answer to the question who answers, as whom we are logged in, and with which rights.
-fn identity() -> Result<Script, SqlError> {
-    let mut columns = Vec::new();
-    let mut row = Vec::new();
-    for (name, value) in [
-        ("server", "BENCH"),
-        ("database", "AIG_Nav_DW"),
-        ("login", LOGIN),
-        ("version", "Microsoft SQL Server 2019"),
-        ("server_time", "2024-05-01T09:00:00"),
-    ] {
-        columns.push(Column::new(name, "nvarchar(400)")?);
-        row.push(Cell::text(value));
-    }
-    for name in [
-        "isolation",
-        "can_insert",
-        "can_update",
-        "can_delete",
-        "can_alter",
-        "is_datawriter",
-        "is_owner",
-        "is_ddladmin",
-        "is_db_securityadmin",
-        "is_accessadmin",
-        "is_sysadmin",
-        "is_securityadmin",
-        "is_dbcreator",
-    ] {
-        columns.push(Column::new(name, "int")?);
-        row.push(Cell::Int(i64::from(name == "isolation")));
-    }
-    Ok(Script::rows(Rows::cells(columns, vec![row])))
 }

@@ -38,6 +38,26 @@ pub const ROWS: u64 = 20_000;
 /// The cutoff that the tests close.
 pub const CUTOFF: &str = "2024-05-01";
 
+/// Months that the sample has data for, where a test runs many of them at once: each is a run of its own.
+pub const CUTOFFS: [&str; 16] = [
+    "2023-02-01",
+    "2023-03-01",
+    "2023-04-01",
+    "2023-05-01",
+    "2023-06-01",
+    "2023-07-01",
+    "2023-08-01",
+    "2023-09-01",
+    "2023-10-01",
+    "2023-11-01",
+    "2023-12-01",
+    "2024-01-01",
+    "2024-02-01",
+    "2024-03-01",
+    "2024-04-01",
+    "2024-05-01",
+];
+
 /// A running laptop stack and clients of it.
 pub struct Laptop {
     /// The stack.

@@ -328,7 +328,6 @@ fn every_variable_of_the_functions_is_described() {
         .chain(files_under("fuzz/targets", "rs"))
         .chain(files_under("tests", "rs"))
         .chain(files_under("tests", "py"))
-        .chain(files_under("fuzz/targets", "rs"))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
     let of_tools = variables(&develop["The variables of tools and tests"]);

@@ -45,6 +45,7 @@ mod engine;
 mod error;
 mod exec_text;
 mod handshake;
+mod identity;
 mod login;
 mod packet;
 mod prelogin;

@@ -7,7 +7,9 @@ use soxauto_domain::RunId;
 use soxauto_e2e::faults::{Cell, Step, matrix};
 use soxauto_local::Function;
 
-use crate::{CUTOFFS, World, id, run};
+use soxauto_e2e::CUTOFFS;
+
+use crate::{World, id, run};
 
 /// Inflicts all and returns what is not as the matrix says.
 pub(crate) async fn inflict_all(world: &World) -> Vec<String> {

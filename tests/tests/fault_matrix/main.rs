@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::json;
 use soxauto_domain::{IpeId, RunId};
-use soxauto_e2e::{Laptop, faults::Cell};
+use soxauto_e2e::{CUTOFFS, Laptop, faults::Cell};
 
 use inflict::Inflictor;
 
@@ -22,25 +22,6 @@ use inflict::Inflictor;
 const ROWS: u64 = 20_000;
 /// Seconds after which a message is back that nobody holds; longer than a lease.
 const VISIBILITY: u64 = 66;
-/// Months.
-const CUTOFFS: [&str; 16] = [
-    "2023-02-01",
-    "2023-03-01",
-    "2023-04-01",
-    "2023-05-01",
-    "2023-06-01",
-    "2023-07-01",
-    "2023-08-01",
-    "2023-09-01",
-    "2023-10-01",
-    "2023-11-01",
-    "2023-12-01",
-    "2024-01-01",
-    "2024-02-01",
-    "2024-03-01",
-    "2024-04-01",
-    "2024-05-01",
-];
 
 /// The stack and everything that misbehaves in it.
 struct World {

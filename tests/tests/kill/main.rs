@@ -16,7 +16,7 @@ use std::{
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IteratorRandom as _};
 use soxauto_domain::{IpeId, IpeState, RunId, RunState};
 use soxauto_e2e::{
-    Laptop,
+    CUTOFFS, Laptop,
     settled::{Contents, contents},
 };
 
@@ -27,25 +27,6 @@ use operator::Operator;
 const ROWS: u64 = 2_000;
 /// Kills of one run of the suite.
 const KILLS: usize = 200;
-/// Months that are run at once; one in four with every report, the others with three.
-const CUTOFFS: [&str; 16] = [
-    "2023-02-01",
-    "2023-03-01",
-    "2023-04-01",
-    "2023-05-01",
-    "2023-06-01",
-    "2023-07-01",
-    "2023-08-01",
-    "2023-09-01",
-    "2023-10-01",
-    "2023-11-01",
-    "2023-12-01",
-    "2024-01-01",
-    "2024-02-01",
-    "2024-03-01",
-    "2024-04-01",
-    "2024-05-01",
-];
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok()?;

@@ -11,7 +11,7 @@ use soxauto_extract::{BulkDriver, Extracted, Extraction, MemoryStore, Options, e
 use soxauto_tds::{Cell, Column, Rows, Script, ScriptedBackend};
 
 use crate::{
-    mssql_tds::server::{Fixture, column, identity, limits},
+    mssql_tds::server::{Fixture, column, limits},
     plan,
 };
 
@@ -246,7 +246,7 @@ async fn compare(types: Vec<(&'static str, Vec<Cell<'static>>)>, count: usize, n
         vec![vec![Cell::Int(count as i64)]],
     );
     let backend = ScriptedBackend::new()
-        .on_containing("ORIGINAL_LOGIN()", identity(false))
+        .on_containing("ORIGINAL_LOGIN()", Script::identity(false).unwrap())
         .on(plan::COMPLETENESS, Script::rows(total))
         .on_containing("[Entries]", Script::rows(rows(&types, count, nulls)));
     let fixture = Fixture::start(backend).await;

@@ -8,13 +8,13 @@ use soxauto_tds::{Cell, Refusal, Rows, Script, ScriptedBackend, SqlError};
 
 use super::{
     DRIVER,
-    server::{Fixture, PASSWORD, column, identity, limits, one_row, query},
+    server::{Fixture, PASSWORD, column, limits, one_row, query},
 };
 
 fn backend() -> ScriptedBackend {
     let one = Rows::cells(vec![column("n", "int")], vec![vec![Cell::Int(7)]]);
     ScriptedBackend::new()
-        .on_containing("ORIGINAL_LOGIN()", identity(false))
+        .on_containing("ORIGINAL_LOGIN()", Script::identity(false).unwrap())
         .on("q", Script::rows(one))
 }
 

@@ -20,7 +20,7 @@ use soxauto_tds::{Cell, Rows, Script, ScriptedBackend};
 
 use super::{
     DRIVER,
-    server::{Fixture, column, identity, limits},
+    server::{Fixture, column, limits},
 };
 use crate::plan;
 
@@ -193,7 +193,7 @@ async fn through(rows: &[Row]) -> Vec<RecordBatch> {
         vec![vec![Cell::Int(rows.len() as i64)]],
     );
     let backend = ScriptedBackend::new()
-        .on_containing("ORIGINAL_LOGIN()", identity(false))
+        .on_containing("ORIGINAL_LOGIN()", Script::identity(false).unwrap())
         .on(plan::COMPLETENESS, Script::rows(count))
         .on_containing("[Entries]", answer);
     let fixture = Fixture::start(backend).await;

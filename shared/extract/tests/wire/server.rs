@@ -9,7 +9,7 @@ use soxauto_domain::{BoundQuery, Sha256};
 use soxauto_extract::{
     ConnectionSettings, Driver, ExtractError, Limits, NamedValue, OneRow, Source,
 };
-use soxauto_tds::{Cell, Column, Rows, Script, ScriptedBackend, Server, ServerConfig};
+use soxauto_tds::{Column, ScriptedBackend, Server, ServerConfig};
 
 use super::DRIVER;
 
@@ -83,49 +83,4 @@ pub(crate) fn query(sql: &str) -> BoundQuery {
 
 pub(crate) fn column(name: &str, sql_type: &str) -> Column {
     Column::new(name, sql_type).unwrap()
-}
-
-/// The answer to the identity query.
-pub(crate) fn identity(can_write: bool) -> Script {
-    let text = |name: &str| column(name, "nvarchar(400)");
-    let mut columns = vec![
-        text("server"),
-        text("database"),
-        text("login"),
-        text("version"),
-        column("server_time", "datetime2(7)"),
-    ];
-    let mut row = vec![
-        Cell::text("NAV01"),
-        Cell::text("AIG_Nav_DW"),
-        Cell::text("reader"),
-        Cell::text("Microsoft SQL Server 2019 (RTM-CU27)\n\tCopyright"),
-        Cell::DateTime {
-            days: 739_006,
-            ticks: 252_000_000_001,
-        },
-    ];
-    for name in [
-        "isolation",
-        "can_insert",
-        "can_update",
-        "can_delete",
-        "can_alter",
-        "is_datawriter",
-        "is_owner",
-        "is_ddladmin",
-        "is_db_securityadmin",
-        "is_accessadmin",
-        "is_sysadmin",
-        "is_securityadmin",
-        "is_dbcreator",
-    ] {
-        columns.push(column(name, "int"));
-        row.push(Cell::Int(match name {
-            "isolation" => 2,
-            "can_update" => i64::from(can_write),
-            _ => 0,
-        }));
-    }
-    Script::rows(Rows::cells(columns, vec![row]))
 }
