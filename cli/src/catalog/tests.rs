@@ -260,7 +260,7 @@ fn a_difference_is_shown_token_by_token_and_approved_with_a_name() {
         "CR_03: unchanged since baseline",
         "CR_04: no approved baseline\n",
         "IPE_07: changed since baseline (approved by soxauto maintainers, ",
-        "extraction, line 13 (approved: line 12)",
+        "extraction, line 15 (approved: line 14)",
         "[-<>-] {+>+} 0",
         "[-parameters.accounts.values[] = \"13009\"-]",
     ] {
@@ -277,7 +277,7 @@ fn a_difference_is_shown_token_by_token_and_approved_with_a_name() {
     assert_eq!(changes.len(), 2, "{changes:#?}");
     assert_eq!(
         (&changes[1]["part"], &changes[1]["line"]),
-        (&"extraction".into(), &13.into())
+        (&"extraction".into(), &15.into())
     );
 
     // The check says it too, and is no less a pass for it.
