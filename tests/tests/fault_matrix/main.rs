@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::json;
 use soxauto_domain::{IpeId, RunId};
-use soxauto_e2e::{CUTOFFS, Laptop, faults::Cell};
+use soxauto_e2e::{Laptop, faults::Cell};
 
 use inflict::Inflictor;
 
