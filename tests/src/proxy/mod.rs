@@ -5,10 +5,10 @@
 //!
 //! ```no_run
 //! # async fn example() {
-//! use soxauto_e2e::{Laptop, proxy::{Fault, Moment}};
+//! use soxauto_e2e::{Laptop, proxy::{Call, Fault, Moment}};
 //! let laptop = Laptop::behind_proxy(|options| options.rows = 2_000).await;
 //! let proxy = laptop.proxy();
-//! proxy.judge(|call| match call.name.to_string().as_str() {
+//! proxy.judge(|call: &Call| match call.name.to_string().as_str() {
 //!     "worker: PutObject receipt.json" => Fault::Kill(Moment::After),
 //!     _ => Fault::None,
 //! });
