@@ -28,6 +28,8 @@ IPES = (
     "IPE_31", "IPE_34",
 )
 ROWS = 3_000
+# One key range over everything: what the worker binds range by range.
+WHOLE_RANGE = {"after": "-2147483648", "upto": "2147483647", "high_water_mark": "2147483647"}
 _TRANSLATED: dict[tuple, Translated] = {}
 
 
@@ -68,10 +70,14 @@ class Report:
         self.columns = {c["name"]: c for c in self.file["columns"]}
 
     def _parameters(self) -> dict[str, list[str]]:
-        bound = {}
-        for name, p in self.file["parameters"].items():
-            bound[name] = [self.dates[p["from"]]] if "from" in p else [p["value"]] if "value" in p else p["values"]
-        return bound
+        return {name: self._values(parameter) for name, parameter in self.file["parameters"].items()}
+
+    def _values(self, parameter: dict[str, Any]) -> list[str]:
+        if "from" in parameter:
+            return [self.dates[parameter["from"]]]
+        if "partition" in parameter:
+            return [WHOLE_RANGE[parameter["partition"]]]
+        return [parameter["value"]] if "value" in parameter else parameter["values"]
 
     def run(self, file: str, changed: dict[str, list[str]] | None = None) -> tuple[list[tuple[str, str]], list[tuple]]:
         """Run a query of the catalog: the columns with their T-SQL types, and the rows."""
