@@ -1,45 +1,70 @@
-//! What the server answers: the ledger as a recording, the questions that our extraction asks about it, and those that the
-//! drivers of others ask of themselves.
+//! What the server answers: the table, the questions that our extraction asks about it, and those that the drivers of others
+//! ask of themselves.
 
 use soxauto_tds::{Cell, Column, Recording, Request, Rows, Script, ScriptedBackend, Step};
 
 use crate::{
     Failure,
     plan::COMPLETENESS,
-    table::{COMPANIES, Ledger},
+    table::{COMPANIES, Content},
 };
-
-/// The only login.
-pub const LOGIN: &str = "reader";
-/// Its password: the server holds nothing and listens on 127.0.0.1.
-pub const PASSWORD: &str = "Benchmark-1";
 
 /// Days from year 1 to 1970, in which the stand-in counts.
 const TO_1970: i64 = 719_162;
 
-/// The backend with `ledger`, sent `times` times over, at most so many bytes a second if that is said.
+/// How the rows are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// From memory, as prepared once.
+    Prepared {
+        /// How often, one after the other: more rows without more memory, and with keys that come again.
+        times: u64,
+        /// At most so many bytes a second: a server that is the limit.
+        bytes_per_second: Option<u64>,
+    },
+    /// Made while they are sent: any number of rows in the memory of one batch, and a server that is slower.
+    Streamed,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self::Prepared {
+            times: 1,
+            bytes_per_second: None,
+        }
+    }
+}
+
+/// The backend with the table `Ledger`.
 ///
 /// # Errors
 /// Never: the rows fit their types.
-pub fn backend(
-    ledger: Ledger,
-    times: u64,
-    bytes_per_second: Option<u64>,
-) -> Result<ScriptedBackend, Failure> {
-    let columns = Ledger::columns()?;
-    let mut recording = Recording::new(columns.clone(), ledger.batches(), times)?;
-    if let Some(pace) = bytes_per_second {
-        recording = recording.paced(pace);
-    }
-    eprintln!(
-        "{} rows, {} bytes on the wire",
-        recording.rows(),
-        recording.bytes()
-    );
-    let whole = Script::new().then(Step::Replay(recording));
+pub fn backend(content: Content, sending: Sending) -> Result<ScriptedBackend, Failure> {
+    let columns = content.columns()?;
+    let mut repeated = 1;
+    let whole = match sending {
+        Sending::Streamed => {
+            Script::rows(Rows::generated(columns.clone(), move || content.batches()))
+        }
+        Sending::Prepared {
+            times,
+            bytes_per_second,
+        } => {
+            repeated = times;
+            let mut recording = Recording::new(columns.clone(), content.batches(), times)?;
+            if let Some(pace) = bytes_per_second {
+                recording = recording.paced(pace);
+            }
+            eprintln!(
+                "{} rows, {} bytes on the wire",
+                recording.rows(),
+                recording.bytes()
+            );
+            Script::new().then(Step::Replay(recording))
+        }
+    };
     // Any rows without the last company do for the negative.
     let few = Rows::batches(columns, vec![]);
-    let last = TO_1970 + ledger.last_day();
     let completeness = Script::rows(Rows::cells(
         vec![
             Column::new("rows", "bigint")?,
@@ -47,10 +72,10 @@ pub fn backend(
             Column::new("last", "datetime")?,
         ],
         vec![vec![
-            Cell::Int(i64::try_from(ledger.rows * times)?),
-            Cell::Decimal(ledger.amount() * i128::from(times)),
+            Cell::Int(i64::try_from(content.rows * repeated)?),
+            Cell::Decimal(content.amount() * i128::from(repeated)),
             Cell::DateTime {
-                days: last,
+                days: TO_1970 + content.last_day(),
                 ticks: 0,
             },
         ]],

@@ -1,4 +1,4 @@
-//! The IPE that our own reader extracts: the ledger with everything that a plan declares.
+//! The IPE that our own reader extracts: the table with everything that a plan declares.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use soxauto_domain::{
 
 use crate::{
     Failure,
-    table::{COLUMNS, COMPANIES},
+    table::{COMPANIES, Content},
 };
 
 /// Its extraction; a reader that knows no parameters runs it without the condition.
@@ -29,27 +29,38 @@ fn bound(sql: &str, companies: &[&str]) -> Result<BoundQuery, Failure> {
     )?)
 }
 
-/// The plan's part about the ledger: a key, not-null rules, accepted companies, bounds of dates, totals, a witness, a negative.
+/// A query without parameters.
+#[must_use]
+pub fn plain(sql: &str) -> BoundQuery {
+    BoundQuery {
+        sql: sql.to_owned(),
+        sha256: soxauto_domain::Sha256::of(sql),
+        parameters: Vec::new(),
+    }
+}
+
+/// The plan's part about the table: a key, not-null rules, accepted companies, bounds of dates, totals, a witness, a negative.
 ///
 /// # Errors
 /// Never, unless the catalog's rules change.
-pub fn ipe() -> Result<PlannedIpe, Failure> {
-    let columns = COLUMNS.iter().map(|(name, declared, nullable)| {
+pub fn ipe(content: Content) -> Result<PlannedIpe, Failure> {
+    let columns = content.declared().into_iter().map(|declared| {
+        let name = declared.name.as_str();
         Ok::<_, Failure>(ColumnContract {
-            name: (*name).to_owned(),
-            sql_type: declared.parse()?,
-            nullable: *nullable,
-            accepted: (*name == "Company")
+            sql_type: declared.sql_type.parse()?,
+            nullable: declared.nullable,
+            accepted: (name == "Company")
                 .then(|| COMPANIES.iter().map(ToString::to_string).collect()),
-            min: (*name == "Entry No_").then(|| "1".to_owned()),
+            min: (name == "Entry No_").then(|| "1".to_owned()),
             max: None,
             from: None,
-            before: match *name {
+            before: match name {
                 "Posting Date" => Some("2024-05-01".parse()?),
                 _ => None,
             },
             rounding: None,
             sample: Sample::Show,
+            name: declared.name,
         })
     });
     let total = |column: &str, function, result: &str| Total {
@@ -70,11 +81,7 @@ pub fn ipe() -> Result<PlannedIpe, Failure> {
         allow_empty: false,
         max_row_variance_percent: None,
         completeness: PlannedCompleteness {
-            query: BoundQuery {
-                sql: COMPLETENESS.to_owned(),
-                sha256: soxauto_domain::Sha256::of(COMPLETENESS),
-                parameters: Vec::new(),
-            },
+            query: plain(COMPLETENESS),
             rows: "rows".to_owned(),
             totals: vec![
                 total("Amount", TotalFunction::Sum, "amount"),

@@ -9,13 +9,12 @@ use std::{
     collections::BTreeMap,
     fs,
     process::Command,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use soxauto_benches::{LOGIN, Ledger, PASSWORD, backend, ipe};
+use soxauto_benches::{Content, Sending, Table, backend, ipe, secret, start};
 use soxauto_cloud::queue::{OutgoingMessage, Queue as _, SqsQueue};
 use soxauto_domain::{Job, Plan, RunId, Sha256, layout::state, message::PlanPointer};
 use soxauto_e2e::{
@@ -24,8 +23,12 @@ use soxauto_e2e::{
     proxy::function_name,
 };
 use soxauto_runs::OpenRun;
-use soxauto_tds::{Server, ServerConfig};
 
+/// The benchmark's ledger, however many rows of it.
+const LEDGER: Content = Content {
+    table: Table::Ledger,
+    rows: 0,
+};
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// Cutoffs for which the sample has data: the last ones first.
 const MONTHS: [&str; 17] = [
@@ -203,23 +206,17 @@ async fn closed_state(laptop: &Laptop, run: &RunId) -> String {
 /// else must hold.
 async fn of_rows(rows: u64) -> Value {
     let laptop = Laptop::behind_proxy(|options| options.rows = 2_000).await;
-    let ledger = Ledger {
+    let content = Content {
         rows: rows.min(1_000_000),
+        ..LEDGER
     };
-    let mut config = ServerConfig::local(LOGIN, PASSWORD).unwrap();
-    config.default_database = "AIG_Nav_DW".to_owned();
-    let times = rows / ledger.rows;
-    let server = Server::start(config, Arc::new(backend(ledger, times, None).unwrap()))
-        .await
-        .unwrap();
-    let secret = json!({
-        "connection_string": format!(
-            "SERVER=tcp:127.0.0.1,{};DATABASE=AIG_Nav_DW;UID={LOGIN};PWD={PASSWORD};Encrypt=yes",
-            server.addr().port()
-        ),
-        "ca_pem": server.ca_pem(),
-    });
-    laptop.put_secret(&secret.to_string()).await;
+    let sending = Sending::Prepared {
+        times: rows / content.rows,
+        bytes_per_second: None,
+    };
+    let server = start(backend(content, sending).unwrap()).await.unwrap();
+    let secret = secret(server.addr().port(), server.ca_pem(), true);
+    laptop.put_secret(&secret).await;
     let started = Instant::now();
     let run = plan_of_rows(&laptop).await;
     until_closed(&laptop, &run, PATIENCE).await;
@@ -255,7 +252,7 @@ async fn plan_of_rows(laptop: &Laptop) -> RunId {
         period: run.cutoff().period(),
         created_at: now,
         deadline: now + Duration::from_secs(12 * 3600),
-        ipes: vec![ipe().unwrap()],
+        ipes: vec![ipe(LEDGER).unwrap()],
         ..seed
     };
     let bytes = serde_json::to_vec_pretty(&plan).unwrap();

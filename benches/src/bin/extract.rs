@@ -1,18 +1,14 @@
-//! Our own reader, as `benches/compare` measures it: the whole extraction of the ledger, checks, digests and all, into files.
+//! Our own reader, as `benches/compare` measures it: the whole extraction of the table, checks, digests and all, into files.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
 use clap::Parser;
 use serde_json::json;
-use soxauto_benches::{Discard, Failure, Folder, LOGIN, PASSWORD, ipe};
-use soxauto_domain::{CheckOutcome, plan::Stage};
-use soxauto_extract::{
-    BulkDriver, ConnectionSettings, Driver as _, Extraction, Limits, Options as Sizes, Progress,
-    Step, extract,
+use soxauto_benches::{
+    Content, Discard, Failure, Folder, Table, an_hour, ipe, plain, read, settings,
 };
+use soxauto_domain::CheckOutcome;
+use soxauto_extract::{BulkDriver, Driver as _};
 
 #[derive(Parser)]
 struct Options {
@@ -22,6 +18,9 @@ struct Options {
     /// The server's authority.
     #[arg(long)]
     ca: PathBuf,
+    /// Which table the server has.
+    #[arg(long, value_enum, default_value_t = Table::Ledger)]
+    table: Table,
     /// Whether all is encrypted, or the login only.
     #[arg(long)]
     tls: bool,
@@ -35,45 +34,27 @@ struct Options {
     folder: PathBuf,
 }
 
-struct Silent;
-
-impl Progress for Silent {
-    fn step(&self, _: Step) {}
-    fn rows(&self, _: u64) {}
-    fn bytes(&self, _: u64) {}
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let encrypt = if options.tls { "yes" } else { "no" };
-    let secret = json!({
-        "connection_string": format!("SERVER=tcp:localhost,{};DATABASE=master;UID={LOGIN};PWD={PASSWORD};Encrypt={encrypt}", options.port),
-        "ca_pem": std::fs::read_to_string(&options.ca)?,
-    });
-    let settings = ConnectionSettings::parse(&secret.to_string())?;
-    let limits = Limits::until(Instant::now() + Duration::from_secs(3600));
+    let authority = std::fs::read_to_string(&options.ca)?;
+    let settings = settings(options.port, &authority, options.tls)?;
     let driver = options.driver;
-    let ipe = ipe()?;
+    // How many rows there are is for the source to say.
+    let ipe = ipe(Content {
+        table: options.table,
+        rows: 0,
+    })?;
     if options.discard {
-        let mut source = driver.connect(&settings, &ipe.database, &limits).await?;
+        let mut source = driver.connect(&settings, &ipe.database, &an_hour()).await?;
         let mut sink = Discard::default();
-        source.read(&ipe.extraction, &mut sink).await?;
+        source
+            .read(&plain("SELECT * FROM [Ledger]"), &mut sink)
+            .await?;
         println!("{}", json!({"rows": sink.rows}));
         return Ok(());
     }
-    let request = Extraction {
-        ipe: &ipe,
-        run_id: &"BENCH/2024-05-01/r1".parse()?,
-        extracted_at: "2024-05-01T09:00:00Z".parse()?,
-        stage: Stage::Dev,
-        driver: &driver,
-        settings: &settings,
-        limits,
-        options: Sizes::default(),
-        last_published_rows: None,
-    };
-    let mut extracted = extract(request, &Folder::new(&options.folder), &Silent).await?;
+    let mut extracted = read(&driver, &settings, &ipe, &Folder::new(&options.folder)).await??;
     extracted.complete_uploads().await?;
     let failed: Vec<String> = extracted
         .checks
