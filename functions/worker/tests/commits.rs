@@ -3,149 +3,22 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use serde_json::json;
 use soxauto_cloud::{
-    clock::{Clock, SystemClock},
     lake::{Fault, FaultyLake, Lake, MemoryLake, Operation},
-    lease::Leases,
     queue::MemoryQueue,
-    secrets::{CachedSecret, MemorySecrets},
-    telemetry::Telemetry,
 };
-use soxauto_domain::{
-    BoundQuery, IpeState, PlannedIpe, Sha256, bind,
-    catalog::Sample,
-    facts::IpeFacts,
-    layout::Layout,
-    plan::{ColumnContract, PlannedCompleteness, PlannedNegative, PlannedWitness},
-    receipt::{SourceIdentity, TlsRecord},
+use soxauto_domain::{IpeState, Sha256, facts::IpeFacts};
+use soxauto_worker::Context;
+
+use support::{
+    Delivery, RUN, context, is_done, job,
+    ledger::{Ledger, by_one_query},
 };
-use soxauto_extract::{
-    ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Limits, RowSink,
-    Source,
-};
-use soxauto_runs::RunReader;
-use soxauto_worker::{Context, context::Timing};
 
-use support::{Delivery, RUN, is_done, plan_of, settings};
-
-const ROWS: &str = "SELECT id FROM t";
-const COUNT: &str = "SELECT COUNT(*) AS row_count FROM u";
-const PERTURBED: &str = "SELECT id FROM t WHERE id <> 1";
-
-/// A source of two rows, whose answers take a moment.
-struct TwoRows;
-
-#[async_trait]
-impl Driver for TwoRows {
-    async fn connect(
-        &self,
-        _: &ConnectionSettings,
-        _: &str,
-        _: &Limits,
-    ) -> Result<Box<dyn Source>, ExtractError> {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(Box::new(Self))
-    }
-}
-
-#[async_trait]
-impl Source for TwoRows {
-    async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
-        Ok(SourceIdentity {
-            server: "s".into(),
-            database: "d".into(),
-            login: "l".into(),
-            version: "v".into(),
-            server_time: "2024-05-01T07:00:00Z".into(),
-            isolation: "read committed".into(),
-            can_write: false,
-            write_rights: vec![],
-            tls: TlsRecord::Verified,
-        })
-    }
-
-    async fn describe(&mut self, _: &BoundQuery) -> Result<Vec<DescribedColumn>, ExtractError> {
-        Ok(vec![DescribedColumn {
-            name: "id".into(),
-            sql_type: DescribedType::Known("int".parse().unwrap()),
-            nullable: false,
-        }])
-    }
-
-    async fn read(
-        &mut self,
-        query: &BoundQuery,
-        sink: &mut dyn RowSink,
-    ) -> Result<u64, ExtractError> {
-        let (name, values): (&str, &[i32]) = match query.sql.as_str() {
-            ROWS => ("id", &[1, 2]),
-            COUNT => ("row_count", &[2]),
-            PERTURBED => ("id", &[2]),
-            other => panic!("{other}"),
-        };
-        sink.start(&[name])?;
-        for value in values {
-            sink.int(*value)?;
-            sink.end_row()?;
-        }
-        sink.flush().await?;
-        Ok(values.len() as u64)
-    }
-}
-
-fn query(sql: &str) -> BoundQuery {
-    bind::bind(sql, &BTreeMap::new()).unwrap()
-}
-
-fn ipe() -> PlannedIpe {
-    let witness = BTreeMap::from([("id".to_owned(), "1".to_owned())]);
-    PlannedIpe {
-        id: "IPE_07".parse().unwrap(),
-        title: "t".into(),
-        description: "d".into(),
-        accounts: vec![],
-        database: "d".into(),
-        extraction: query(ROWS),
-        columns: vec![ColumnContract {
-            name: "id".into(),
-            sql_type: "int".parse().unwrap(),
-            nullable: false,
-            accepted: None,
-            min: None,
-            max: None,
-            from: None,
-            before: None,
-            rounding: None,
-            sample: Sample::Show,
-        }],
-        key: vec!["id".into()],
-        allow_empty: false,
-        max_row_variance_percent: None,
-        completeness: PlannedCompleteness {
-            query: query(COUNT),
-            rows: "row_count".into(),
-            totals: vec![],
-        },
-        witness: PlannedWitness::Match {
-            values: witness.clone(),
-        },
-        negative: PlannedNegative {
-            query: query(PERTURBED),
-            parameter: "x".into(),
-            change: "without 1".into(),
-            values: witness,
-        },
-        partition: None,
-        table: "t".into(),
-        baseline: soxauto_domain::BaselineStatus::None,
-        lineage: None,
-    }
-}
+/// Rows of the report.
+const ROWS: u64 = 10;
 
 struct World {
     context: Context,
@@ -158,39 +31,15 @@ impl World {
     async fn new() -> Self {
         let evidence = FaultyLake::new(MemoryLake::new("evidence"));
         let state = MemoryLake::new("state");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lake: Arc<dyn Lake> = Arc::new(evidence.clone());
-        let secrets = MemorySecrets::default();
-        secrets.put("source", "Server=localhost;User Id=reader;Password=x");
-        let context = Context {
-            settings: settings(),
-            timing: Timing::default(),
-            jobs: Arc::new(MemoryQueue::new("jobs", Duration::from_secs(60))),
-            leases: Leases::new(Arc::new(state.clone()), Arc::clone(&clock)),
-            reader: RunReader::new(Arc::clone(&lake), Layout::new("evidence")),
-            secret: CachedSecret::new(Arc::new(secrets), "source"),
-            driver: Arc::new(TwoRows),
-            evidence: lake,
-            clock,
-            telemetry: Telemetry::for_tests(),
-            software: support::software(),
-        };
-        let plan = plan_of(ipe());
-        let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
-        let sha256 = Sha256::of(&bytes);
-        let key = context.reader.layout().plan(&plan.run_id);
-        evidence
-            .inner()
-            .create(&key, bytes, "application/json")
-            .await
-            .unwrap();
-        let job = json!({"schema": "soxauto.job/1", "run_id": RUN, "ipe_id": "IPE_07",
-            "plan": {"key": key, "sha256": sha256}});
+        let jobs = MemoryQueue::new("jobs", Duration::from_secs(60));
+        let ledger = Ledger::of(ROWS as i32, Duration::from_millis(2));
+        let context = context(evidence.clone(), state.clone(), &jobs, ledger);
+        let job = job(evidence.inner(), by_one_query()).await;
         Self {
             context,
             evidence,
             state,
-            job: job.to_string(),
+            job,
         }
     }
 
@@ -219,7 +68,7 @@ impl World {
         let receipts = facts.attempts.iter().filter(|a| a.receipt.is_some());
         assert_eq!(receipts.count(), 1, "{name}");
         let (attempt, receipt) = facts.deciding().unwrap();
-        assert!(receipt.files.iter().any(|file| file.rows == Some(2)));
+        assert!(receipt.files.iter().any(|file| file.rows == Some(ROWS)));
         for file in &receipt.files {
             let key = format!(
                 "evidence/{RUN}/IPE_07/attempt-{}/{}",

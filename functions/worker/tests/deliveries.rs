@@ -9,12 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
 use soxauto_cloud::{
-    clock::{Clock, SystemClock},
     lake::{Fault, FaultyLake, Lake, MemoryLake, Operation},
-    lease::Leases,
     queue::{MemoryQueue, OutgoingMessage, Queue},
     secrets::{CachedSecret, MemorySecrets},
-    telemetry::Telemetry,
 };
 use soxauto_domain::{
     Failure, RunId, Sha256,
@@ -24,7 +21,7 @@ use soxauto_extract::{ConnectionSettings, Driver, ExtractError, Limits, Source};
 use soxauto_runs::RunReader;
 use soxauto_worker::{Context, context::Timing};
 
-use support::{Delivery, RUN, is_done, plan_of, settings};
+use support::{Delivery, RUN, context, is_done, plan_of};
 
 struct Uncallable;
 
@@ -54,21 +51,7 @@ impl World {
         let state = MemoryLake::new("state");
         let dead = MemoryQueue::new("dead", Duration::from_secs(60));
         let jobs = MemoryQueue::new("jobs", Duration::from_secs(60)).with_dead_letters(3, &dead);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lake: Arc<dyn Lake> = Arc::new(evidence.clone());
-        let context = Context {
-            settings: settings(),
-            timing: Timing::default(),
-            jobs: Arc::new(jobs.clone()),
-            leases: Leases::new(Arc::new(state.clone()), Arc::clone(&clock)),
-            reader: RunReader::new(Arc::clone(&lake), Layout::new("evidence")),
-            secret: CachedSecret::new(Arc::new(MemorySecrets::default()), "source"),
-            driver: Arc::new(Uncallable),
-            evidence: lake,
-            clock,
-            telemetry: Telemetry::for_tests(),
-            software: support::software(),
-        };
+        let context = context(evidence.clone(), state.clone(), &jobs, Uncallable);
         Self {
             context,
             evidence,
@@ -208,7 +191,8 @@ async fn while_another_worker_holds_the_ipe_the_message_waits() {
 
 #[tokio::test]
 async fn a_secret_that_is_missing_is_a_failure_with_its_code_and_leaves_no_lease() {
-    let world = World::new();
+    let mut world = World::new();
+    world.context.secret = CachedSecret::new(Arc::new(MemorySecrets::default()), "source");
     let sha256 = world.plan().await;
     assert!(world.deliver(job(sha256)).await);
     let record = world
@@ -248,9 +232,6 @@ impl World {
     /// A world in which the source is slow and everything else is fast.
     fn slow(source: Duration) -> Self {
         let mut world = Self::new();
-        let secrets = MemorySecrets::default();
-        secrets.put("source", "Server=localhost;User Id=reader;Password=x");
-        world.context.secret = CachedSecret::new(Arc::new(secrets), "source");
         world.context.driver = Arc::new(Slow(source));
         world.context.timing = Timing {
             visibility: Duration::from_millis(400),

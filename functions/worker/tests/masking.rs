@@ -4,34 +4,25 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use serde_json::json;
 use soxauto_cloud::{
-    clock::{Clock, SystemClock},
     lake::{Lake, MemoryLake},
-    lease::Leases,
     queue::MemoryQueue,
-    secrets::{CachedSecret, MemorySecrets},
-    telemetry::Telemetry,
 };
 use soxauto_domain::{
-    BaselineStatus, BoundQuery, IpeState, PlannedIpe, Sha256, bind,
+    BoundQuery, IpeState, PlannedIpe, bind,
     catalog::Sample,
-    layout::Layout,
     plan::{ColumnContract, PlannedCompleteness, PlannedNegative, PlannedWitness},
-    receipt::{SourceIdentity, TlsRecord},
+    receipt::SourceIdentity,
 };
 use soxauto_extract::{
     ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Limits, RowSink,
     Source,
 };
-use soxauto_runs::RunReader;
-use soxauto_worker::{Context, context::Timing};
 
-use support::{Delivery, RUN, is_done, plan_of, settings};
+use support::{Delivery, RUN, column, context, identity, is_done, job, ledger::by_one_query};
 
 const ROWS: &str = "SELECT id, name FROM t";
 const COUNT: &str = "SELECT COUNT(*) AS row_count FROM u";
@@ -58,17 +49,7 @@ impl Driver for People {
 #[async_trait]
 impl Source for People {
     async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
-        Ok(SourceIdentity {
-            server: "s".into(),
-            database: "d".into(),
-            login: "l".into(),
-            version: "v".into(),
-            server_time: "2024-05-01T07:00:00Z".into(),
-            isolation: "read committed".into(),
-            can_write: false,
-            write_rights: vec![],
-            tls: TlsRecord::Verified,
-        })
+        Ok(identity())
     }
 
     async fn describe(&mut self, _: &BoundQuery) -> Result<Vec<DescribedColumn>, ExtractError> {
@@ -121,32 +102,15 @@ fn query(sql: &str) -> BoundQuery {
 
 /// The names are the key, and only one that nobody has is accepted.
 fn ipe(name_type: &str, sample: Sample) -> PlannedIpe {
-    let column = |name: &str, sql_type: &str, sample, accepted| ColumnContract {
-        name: name.into(),
-        sql_type: sql_type.parse().unwrap(),
-        nullable: false,
-        accepted,
-        min: None,
-        max: None,
-        from: None,
-        before: None,
-        rounding: None,
+    let name = ColumnContract {
+        accepted: Some(vec!["x".into()]),
         sample,
+        ..column("name", name_type)
     };
     PlannedIpe {
-        id: "IPE_07".parse().unwrap(),
-        title: "t".into(),
-        description: "d".into(),
-        accounts: vec![],
-        database: "d".into(),
         extraction: query(ROWS),
-        columns: vec![
-            column("id", "int", Sample::Show, None),
-            column("name", name_type, sample, Some(vec!["x".into()])),
-        ],
+        columns: vec![column("id", "int"), name],
         key: vec!["name".into()],
-        allow_empty: false,
-        max_row_variance_percent: None,
         completeness: PlannedCompleteness {
             query: query(COUNT),
             rows: "row_count".into(),
@@ -161,47 +125,20 @@ fn ipe(name_type: &str, sample: Sample) -> PlannedIpe {
             change: "without 1".into(),
             values: BTreeMap::from([("id".to_owned(), "1".to_owned())]),
         },
-        partition: None,
-        table: "t".into(),
-        baseline: BaselineStatus::None,
-        lineage: None,
+        ..by_one_query()
     }
 }
 
 /// Runs the attempt; gives every file that it wrote, by its path below the attempt's folder.
 async fn files(ipe: PlannedIpe) -> BTreeMap<String, Vec<u8>> {
     let memory = MemoryLake::new("evidence");
-    let lake: Arc<dyn Lake> = Arc::new(memory.clone());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let secrets = MemorySecrets::default();
-    secrets.put("source", "Server=localhost;User Id=reader;Password=x");
-    let context = Context {
-        settings: settings(),
-        timing: Timing::default(),
-        jobs: Arc::new(MemoryQueue::new("jobs", Duration::from_secs(60))),
-        leases: Leases::new(Arc::new(MemoryLake::new("state")), Arc::clone(&clock)),
-        reader: RunReader::new(Arc::clone(&lake), Layout::new("evidence")),
-        secret: CachedSecret::new(Arc::new(secrets), "source"),
-        driver: Arc::new(People),
-        evidence: lake,
-        clock,
-        telemetry: Telemetry::for_tests(),
-        software: support::software(),
-    };
-    let plan = plan_of(ipe);
-    let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
-    let sha256 = Sha256::of(&bytes);
-    let key = context.reader.layout().plan(&plan.run_id);
-    memory
-        .create(&key, bytes, "application/json")
-        .await
-        .unwrap();
-    let job = json!({"schema": "soxauto.job/1", "run_id": RUN, "ipe_id": "IPE_07",
-        "plan": {"key": key, "sha256": sha256}});
+    let jobs = MemoryQueue::new("jobs", Duration::from_secs(60));
+    let context = context(memory.clone(), MemoryLake::new("state"), &jobs, People);
+    let job = job(&memory, ipe).await;
     let delivery = Delivery {
         message_id: "m",
         receipt_handle: "h",
-        body: &job.to_string(),
+        body: &job,
         receive_count: 3,
         request_id: "r",
     };

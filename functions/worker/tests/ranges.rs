@@ -8,14 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 use soxauto_cloud::{
-    clock::{Clock, SystemClock},
     lake::{Fault, FaultKind, FaultyLake, Lake, MemoryLake, Operation},
-    lease::Leases,
     queue::{MemoryQueue, Queue as _},
-    secrets::{CachedSecret, MemorySecrets},
-    telemetry::Telemetry,
 };
 use soxauto_domain::{
     Code, Failure, IpeState, PlannedIpe, Receipt, Sha256, facts::IpeFacts, layout::Layout,
@@ -24,9 +19,8 @@ use soxauto_runs::RunReader;
 use soxauto_worker::{Context, context::Timing};
 
 use support::{
-    Delivery, RUN, is_done_within,
+    Delivery, RUN, context, is_done_within, job,
     ledger::{Ledger, by_one_query, by_ranges},
-    plan_of, settings,
 };
 
 /// Time of an invocation in milliseconds; a quarter is kept free for its last words.
@@ -54,39 +48,16 @@ impl World {
         let evidence = FaultyLake::new(MemoryLake::new("evidence"));
         let state = MemoryLake::new("state");
         let jobs = MemoryQueue::new("jobs", Duration::from_secs(60));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lake: Arc<dyn Lake> = Arc::new(evidence.clone());
-        let secrets = MemorySecrets::default();
-        secrets.put("source", "Server=localhost;User Id=reader;Password=x");
         let ledger = Ledger::of(entries, Duration::from_millis(per_row));
-        let context = Context {
-            settings: settings(),
-            timing: Timing::default(),
-            jobs: Arc::new(jobs.clone()),
-            leases: Leases::new(Arc::new(state.clone()), Arc::clone(&clock)),
-            reader: RunReader::new(Arc::clone(&lake), Layout::new("evidence")),
-            secret: CachedSecret::new(Arc::new(secrets), "source"),
-            driver: Arc::new(ledger.clone()),
-            evidence: lake,
-            clock,
-            telemetry: Telemetry::for_tests(),
-            software: support::software(),
-        };
-        let plan = plan_of(ipe);
-        let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
-        let sha256 = Sha256::of(&bytes);
-        let key = context.reader.layout().plan(&plan.run_id);
-        let inner = evidence.inner();
-        inner.create(&key, bytes, "application/json").await.unwrap();
-        let job = json!({"schema": "soxauto.job/1", "run_id": RUN, "ipe_id": "IPE_07",
-            "plan": {"key": key, "sha256": sha256}});
+        let context = context(evidence.clone(), state.clone(), &jobs, ledger.clone());
+        let job = job(evidence.inner(), ipe).await;
         Self {
             context,
             evidence,
             state,
             jobs,
             ledger,
-            job: job.to_string(),
+            job,
         }
     }
 

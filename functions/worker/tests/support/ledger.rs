@@ -10,17 +10,16 @@ use async_trait::async_trait;
 use soxauto_domain::{
     BoundQuery, PlannedIpe, SqlType,
     bind::{self, ParameterValue, Values},
-    catalog::Sample,
     partition::OpenParameter,
-    plan::{
-        ColumnContract, PlannedCompleteness, PlannedNegative, PlannedPartition, PlannedWitness,
-    },
-    receipt::{SourceIdentity, TlsRecord},
+    plan::{PlannedCompleteness, PlannedNegative, PlannedPartition, PlannedWitness},
+    receipt::SourceIdentity,
 };
 use soxauto_extract::{
     ConnectionSettings, DescribedColumn, DescribedType, Driver, ExtractError, Limits, RowSink,
     Source,
 };
+
+use super::{column, identity};
 
 const ROWS: &str = "SELECT id FROM t WHERE id > @after AND id <= @upto";
 const PERTURBED: &str = "SELECT id FROM t WHERE id <> 7 AND id > @after AND id <= @upto";
@@ -100,14 +99,7 @@ impl Source for Ledger {
     async fn identity(&mut self) -> Result<SourceIdentity, ExtractError> {
         Ok(SourceIdentity {
             server: self.change(|s| s.server).into(),
-            database: "d".into(),
-            login: "l".into(),
-            version: "v".into(),
-            server_time: "2024-05-01T07:00:00Z".into(),
-            isolation: "read committed".into(),
-            can_write: false,
-            write_rights: vec![],
-            tls: TlsRecord::Verified,
+            ..identity()
         })
     }
 
@@ -220,18 +212,7 @@ pub(crate) fn by_ranges() -> PlannedIpe {
         accounts: vec![],
         database: "d".into(),
         extraction: query(ROWS),
-        columns: vec![ColumnContract {
-            name: "id".into(),
-            sql_type: "int".parse().unwrap(),
-            nullable: false,
-            accepted: None,
-            min: None,
-            max: None,
-            from: None,
-            before: None,
-            rounding: None,
-            sample: Sample::Show,
-        }],
+        columns: vec![column("id", "int")],
         key: vec!["id".into()],
         allow_empty: false,
         max_row_variance_percent: None,

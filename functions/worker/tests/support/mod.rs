@@ -3,16 +3,36 @@
 
 pub(crate) mod ledger;
 
+use std::sync::Arc;
+
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use bytes::Bytes;
 use jiff::Timestamp;
 use lambda_runtime::{Context as LambdaContext, LambdaEvent};
-use soxauto_cloud::clock::{Clock as _, SystemClock};
+use serde_json::json;
+use soxauto_cloud::{
+    clock::{Clock, SystemClock},
+    lake::Lake,
+    lease::Leases,
+    queue::MemoryQueue,
+    secrets::{CachedSecret, MemorySecrets},
+    telemetry::Telemetry,
+};
 use soxauto_domain::{
     Plan, PlannedIpe, RunId, Sha256,
-    plan::{PlanSchema, PlannedControl, Software, Stage},
+    catalog::Sample,
+    layout::Layout,
+    plan::{ColumnContract, PlanSchema, PlannedControl, Software, Stage},
+    receipt::{SourceIdentity, TlsRecord},
     start::{Trigger, TriggerSource},
 };
-use soxauto_worker::{Context, context::Settings, handle};
+use soxauto_extract::Driver;
+use soxauto_runs::RunReader;
+use soxauto_worker::{
+    Context,
+    context::{Settings, Timing},
+    handle,
+};
 
 /// The run of every test.
 pub(crate) const RUN: &str = "C-PG-1/2024-05-01/r1";
@@ -27,6 +47,77 @@ pub(crate) fn settings() -> Settings {
         source_secret: "source".into(),
         max_receives: 3,
         bulk_driver: soxauto_extract::BulkDriver::default(),
+    }
+}
+
+/// A worker over these buckets, this queue and this source.
+pub(crate) fn context(
+    evidence: impl Lake + 'static,
+    state: impl Lake + 'static,
+    jobs: &MemoryQueue,
+    driver: impl Driver + 'static,
+) -> Context {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let evidence: Arc<dyn Lake> = Arc::new(evidence);
+    let secrets = MemorySecrets::default();
+    secrets.put("source", "Server=localhost;User Id=reader;Password=x");
+    Context {
+        settings: settings(),
+        timing: Timing::default(),
+        jobs: Arc::new(jobs.clone()),
+        leases: Leases::new(Arc::new(state), Arc::clone(&clock)),
+        reader: RunReader::new(Arc::clone(&evidence), Layout::new("evidence")),
+        secret: CachedSecret::new(Arc::new(secrets), "source"),
+        driver: Arc::new(driver),
+        evidence,
+        clock,
+        telemetry: Telemetry::for_tests(),
+        software: software(),
+    }
+}
+
+/// Plans this report, in this bucket; the message for it.
+pub(crate) async fn job(bucket: &dyn Lake, ipe: PlannedIpe) -> String {
+    let plan = plan_of(ipe);
+    let bytes = Bytes::from(serde_json::to_vec(&plan).unwrap());
+    let sha256 = Sha256::of(&bytes);
+    let key = Layout::new("evidence").plan(&plan.run_id);
+    bucket
+        .create(&key, bytes, "application/json")
+        .await
+        .unwrap();
+    let ipe = &plan.ipes[0].id;
+    json!({"schema": "soxauto.job/1", "run_id": RUN, "ipe_id": ipe, "plan": {"key": key, "sha256": sha256}}).to_string()
+}
+
+/// Who answers.
+pub(crate) fn identity() -> SourceIdentity {
+    SourceIdentity {
+        server: "NAV01".into(),
+        database: "d".into(),
+        login: "l".into(),
+        version: "v".into(),
+        server_time: "2024-05-01T07:00:00Z".into(),
+        isolation: "read committed".into(),
+        can_write: false,
+        write_rights: vec![],
+        tls: TlsRecord::Verified,
+    }
+}
+
+/// A column that is never NULL and has no rules besides.
+pub(crate) fn column(name: &str, sql_type: &str) -> ColumnContract {
+    ColumnContract {
+        name: name.into(),
+        sql_type: sql_type.parse().unwrap(),
+        nullable: false,
+        accepted: None,
+        min: None,
+        max: None,
+        from: None,
+        before: None,
+        rounding: None,
+        sample: Sample::Show,
     }
 }
 
