@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::json;
 use soxauto_cloud::lake::{Fault, FaultKind, Operation};
-use support::{R1, World, notification};
+use support::{R1, REQUESTS, World, notification};
 
 #[tokio::test]
 async fn keys_that_are_not_ours_change_nothing() {
@@ -81,16 +81,7 @@ async fn waited(count: usize, portion: usize) -> u128 {
         world.passed(R1, id, 1).await;
     }
     world.loads(count);
-    for operation in [
-        Operation::Get,
-        Operation::Head,
-        Operation::Create,
-        Operation::Replace,
-        Operation::Delete,
-        Operation::DeleteIf,
-        Operation::List,
-        Operation::ListFolders,
-    ] {
+    for operation in REQUESTS {
         let slow = Fault::new(operation, 0).kind(FaultKind::Delay(20));
         world.evidence.fail(slow.clone());
         world.state.fail(slow);

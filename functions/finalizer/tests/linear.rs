@@ -6,22 +6,9 @@ mod support;
 
 use std::time::Instant;
 
-use soxauto_cloud::{lake::Operation, warehouse::Asked};
+use soxauto_cloud::warehouse::Asked;
 use soxauto_domain::{RunState, layout::state};
-use support::{R1, World, many, notification, run};
-
-/// The operations that are requests to S3.
-const REQUESTS: [Operation; 9] = [
-    Operation::Get,
-    Operation::Download,
-    Operation::Head,
-    Operation::Create,
-    Operation::Replace,
-    Operation::Delete,
-    Operation::DeleteIf,
-    Operation::List,
-    Operation::ListFolders,
-];
+use support::{R1, REQUESTS, World, many, notification, run};
 
 /// Requests so far: to S3, and to the warehouse.
 fn requests(world: &World) -> (u32, usize) {

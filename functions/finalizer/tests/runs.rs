@@ -1007,18 +1007,24 @@ async fn a_worker_lost_in_its_last_delivery_is_spoken_for_and_harmless_letters_a
     );
 }
 
-#[tokio::test]
-async fn the_sweep_clears_what_the_dead_have_left() {
+/// Its finalizer dies after staging the manifest and before reserving its place.
+async fn staged() -> World {
     let world = World::new();
     world.plan(R1, &["IPE_07"]).await;
     world.passed(R1, "IPE_07", 1).await;
     world.loads(1);
-    // It dies after staging and before reserving; the next call makes the manifest anew.
     let head = state::chain_head(&"C-PG-1".parse().unwrap());
     world
         .state
         .fail(Fault::new(Operation::Replace, 1).on(&head));
     assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    world
+}
+
+#[tokio::test]
+async fn the_sweep_clears_what_the_dead_have_left() {
+    let world = staged().await;
+    // The next call makes the manifest anew.
     world.clock.advance(2 * HOUR);
     assert!(world.notify(&[R1]).await.is_empty());
     assert_eq!(world.manifests(R1), [1]);
@@ -1054,15 +1060,7 @@ async fn the_sweep_clears_what_the_dead_have_left() {
 /// What is staged for the head as it is may be reserved by its finalizer at any moment.
 #[tokio::test]
 async fn the_sweep_leaves_what_is_on_its_way() {
-    let world = World::new();
-    world.plan(R1, &["IPE_07"]).await;
-    world.passed(R1, "IPE_07", 1).await;
-    world.loads(1);
-    let head = state::chain_head(&"C-PG-1".parse().unwrap());
-    world
-        .state
-        .fail(Fault::new(Operation::Replace, 1).on(&head));
-    assert_eq!(world.notify(&[R1]).await, ["m-0"]);
+    let world = staged().await;
     soxauto_finalizer::leftovers::clear(&world.context)
         .await
         .unwrap();

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use soxauto_cloud::{
     clock::{Clock, SteppingClock},
-    lake::{FaultyLake, Lake, MemoryLake},
+    lake::{FaultyLake, Lake, MemoryLake, Operation},
     lease::Leases,
     queue::MemoryQueue,
     signer::{LocalSigner, Signer as _},
@@ -43,6 +43,19 @@ use soxauto_finalizer::{
     plans::Plans,
 };
 use soxauto_runs::{OpenRun, RunReader};
+
+/// The operations that are requests to S3.
+pub(crate) const REQUESTS: [Operation; 9] = [
+    Operation::Get,
+    Operation::Download,
+    Operation::Head,
+    Operation::Create,
+    Operation::Replace,
+    Operation::Delete,
+    Operation::DeleteIf,
+    Operation::List,
+    Operation::ListFolders,
+];
 
 /// A run.
 pub(crate) const R1: &str = "C-PG-1/2024-05-01/r1";
