@@ -140,14 +140,7 @@ impl Extracted {
     /// # Errors
     /// The first [`StoreError`]; parts before it stay visible, without a receipt they mean nothing.
     pub async fn complete_uploads(&mut self) -> Result<(), StoreError> {
-        let mut uploads = std::mem::take(&mut self.uploads).into_iter();
-        while let Some(upload) = uploads.next() {
-            if let Err(e) = upload.complete().await {
-                abort(uploads).await;
-                return Err(e);
-            }
-        }
-        Ok(())
+        complete(std::mem::take(&mut self.uploads)).await
     }
 
     /// Drops all parts.
@@ -208,6 +201,18 @@ impl PendingUpload {
     pub async fn abort(self) {
         self.upload.abort().await;
     }
+}
+
+/// Makes uploads visible, in order; those that were not reached after an error are dropped.
+pub(crate) async fn complete(uploads: Vec<PendingUpload>) -> Result<(), StoreError> {
+    let mut uploads = uploads.into_iter();
+    while let Some(upload) = uploads.next() {
+        if let Err(e) = upload.complete().await {
+            abort(uploads).await;
+            return Err(e);
+        }
+    }
+    Ok(())
 }
 
 /// Drops uploads.

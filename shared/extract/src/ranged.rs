@@ -79,14 +79,7 @@ impl RangesDone {
     /// # Errors
     /// The first [`StoreError`]; `OBJECT_EXISTS` only for a part with other content.
     pub async fn complete_uploads(&mut self) -> Result<(), StoreError> {
-        let mut uploads = std::mem::take(&mut self.uploads).into_iter();
-        while let Some(upload) = uploads.next() {
-            if let Err(e) = upload.complete().await {
-                pipeline::abort(uploads).await;
-                return Err(e);
-            }
-        }
-        Ok(())
+        pipeline::complete(std::mem::take(&mut self.uploads)).await
     }
 
     /// Drops all parts.
