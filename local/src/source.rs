@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use soxauto_tds::{EngineBackend, Server, ServerConfig};
+use soxauto_tds::{EngineBackend, Login, Server, ServerConfig};
 
 use crate::error::StackError;
 
@@ -39,6 +39,11 @@ impl Source {
     /// The certificate authority of the server's certificate.
     pub(crate) fn ca_pem(&self) -> &str {
         self.server.ca_pem()
+    }
+
+    /// Who may log in from now on.
+    pub(crate) fn set_logins(&self, logins: Vec<Login>) {
+        self.server.set_logins(logins);
     }
 
     /// In ODBC's form, TLS on and verified.

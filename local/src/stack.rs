@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::Value;
+use soxauto_tds::Login;
 
 use crate::aws::{Call, Emulator, LogLine, Response};
 use crate::deployment::{Outputs, STACK_NAME};
@@ -86,6 +87,12 @@ impl Stack {
     /// The certificate authority (PEM) that such tools must trust.
     pub fn source_ca_pem(&self) -> &str {
         self.source.ca_pem()
+    }
+
+    /// Who may log in at the SQL Server stand-in from now on, in place of whoever might before: what ALTER LOGIN does.
+    /// Sessions that are open go on. [`connection_string`](Self::connection_string) goes on to show the first login.
+    pub fn set_source_logins(&self, logins: Vec<Login>) {
+        self.source.set_logins(logins);
     }
 
     /// The environment with which AWS SDKs, `aws` and `soxauto` reach this stack.

@@ -334,6 +334,24 @@ impl Laptop {
     }
 }
 
+/// The project with another template than the one that is released, for
+/// [`StackOptions::project_root`](StackOptions::project_root).
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn another_template(change: impl FnOnce(&str) -> String) -> tempfile::TempDir {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let project = project.canonicalize().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let template = std::fs::read_to_string(project.join("template.yaml")).unwrap();
+    std::fs::write(root.path().join("template.yaml"), change(&template)).unwrap();
+    for folder in ["local", "functions"] {
+        std::os::unix::fs::symlink(project.join(folder), root.path().join(folder)).unwrap();
+    }
+    root
+}
+
 /// The folder in which cargo put the programs.
 #[must_use]
 pub fn programs() -> PathBuf {

@@ -4,8 +4,6 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -15,7 +13,7 @@ use soxauto_domain::{
     CheckKind, IpeState, Receipt, RunId, RunState, facts::RunFacts, layout::state,
 };
 use soxauto_e2e::{
-    CUTOFF, Laptop,
+    CUTOFF, Laptop, another_template,
     wire::{Trouble, Wire},
 };
 use soxauto_local::Function;
@@ -26,23 +24,13 @@ const INVOCATION_SECONDS: u64 = 20;
 const SOURCE_SECONDS: u64 = 90;
 const LIMIT: Duration = Duration::from_secs(420);
 
-/// The project with another timeout of the worker in its template.
-fn short_of_time(project: &Path) -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    let template = fs::read_to_string(project.join("template.yaml")).unwrap();
+/// The template with another timeout of the worker.
+fn short_of_time(template: &str) -> String {
     let worker = template.find("\n  WorkerFunction:\n").unwrap();
     let (before, after) = template.split_at(worker);
     assert!(after.contains("Timeout: 900"));
     let after = after.replacen("Timeout: 900", &format!("Timeout: {INVOCATION_SECONDS}"), 1);
-    fs::write(
-        root.path().join("template.yaml"),
-        format!("{before}{after}"),
-    )
-    .unwrap();
-    for folder in ["local", "functions"] {
-        symlink(project.join(folder), root.path().join(folder)).unwrap();
-    }
-    root
+    format!("{before}{after}")
 }
 
 async fn closed(laptop: &Laptop, run: &RunId) -> RunFacts {
@@ -71,9 +59,7 @@ fn receipt(facts: &RunFacts) -> Receipt {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_needs_ninety_seconds_is_extracted_in_twenty_at_a_time() {
-    let project = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let project = project.canonicalize().unwrap();
-    let short = short_of_time(&project);
+    let short = another_template(short_of_time);
     let root = short.path().to_owned();
     let laptop = Laptop::start_as(|options| options.project_root = root).await;
     let wire = Wire::start(laptop.stack.endpoints().source).await;

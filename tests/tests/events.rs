@@ -184,23 +184,11 @@ async fn messages_that_are_no_jobs_are_refused(laptop: &Laptop) {
 /// A wrong secret is named by its code and fails the IPE; the right one and a replay make the run complete.
 async fn a_wrong_secret_fails_the_ipe_and_a_replay_completes_the_run(laptop: &Laptop) {
     let right = laptop.stack.connection_string();
-    let wrong = right
-        .split(';')
-        .map(|part| {
-            if part.starts_with("PWD=") {
-                "PWD=wrong"
-            } else {
-                part
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(";");
     let secret = |connection: &str| {
         json!({"connection_string": connection, "ca_pem": laptop.stack.source_ca_pem()}).to_string()
     };
     let cases = [
         ("2024-02-01", "a sentence".to_owned(), Code::SecretInvalid),
-        ("2024-03-01", secret(&wrong), Code::LoginRefused),
         (
             "2023-12-01",
             json!({"connection_string": right}).to_string(),

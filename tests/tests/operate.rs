@@ -28,8 +28,8 @@ async fn a_month_that_failed_is_seen_replayed_and_completed() {
         &laptop.stack.outputs().jobs_dead_letters_url,
     );
 
-    // The login is refused: both messages end among the dead letters, and the run is incomplete.
-    laptop.put_secret(&laptop.secret(Some("wrong"))).await;
+    // Nobody can read the secret: both messages end among the dead letters, and the run is incomplete.
+    laptop.put_secret("a sentence").await;
     let (code, status) = laptop
         .operate(&[
             "run",
@@ -52,7 +52,7 @@ async fn a_month_that_failed_is_seen_replayed_and_completed() {
     for ipe in status["runs"][0]["ipes"].as_array().unwrap() {
         assert_eq!(
             (&ipe["standing"], &ipe["code"], &ipe["dead_letter"]),
-            (&json!("failed"), &json!("LOGIN_REFUSED"), &json!(true))
+            (&json!("failed"), &json!("SECRET_INVALID"), &json!(true))
         );
     }
     assert_eq!(

@@ -15,7 +15,7 @@ use soxauto_extract::{
 
 use crate::{
     attempt::AttemptRecord, context::Context, error::WorkerError, job::Invocation,
-    journal::Journal, store::LakeStore,
+    journal::Journal, rotation::Rotation, store::LakeStore,
 };
 
 /// Tries of one delivery against a source that may recover by itself.
@@ -93,6 +93,7 @@ impl Work<'_> {
         } = self;
         let mut tries = 0;
         let mut secret_is_fresh = false;
+        let mut rotation = Rotation::default();
         loop {
             tries += 1;
             journal.rows(0);
@@ -106,11 +107,17 @@ impl Work<'_> {
             );
             let wait = Duration::from_millis(500) * 4u32.pow(tries.min(4));
             let time_is_left = Instant::now() + wait < invocation.deadline;
+            if error.code() == Code::LoginRefused {
+                if rotation.brings_another_secret(self).await {
+                    tries -= 1;
+                    continue;
+                }
+                return Err(error);
+            }
             // The secret may have changed since it was fetched: what may be its fault makes it fetched again.
             let secret_in_doubt = matches!(
                 error.code(),
-                Code::LoginRefused
-                    | Code::SecretInvalid
+                Code::SecretInvalid
                     | Code::SourceTls
                     | Code::SourceUnreachable
                     | Code::DatabaseUnavailable

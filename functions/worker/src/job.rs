@@ -239,8 +239,12 @@ fn is_final(context: &Context, ipe: &PlannedIpe, facts: &IpeFacts, delivery: &De
 /// Whether the next delivery may go on with the segments that are there. Where the source or the evidence is no longer what
 /// they were built on, a new attempt begins.
 fn can_go_on(error: &WorkerError) -> bool {
-    let broken = matches!(error, WorkerError::Unresumable { .. });
-    !broken && error.code() != Code::SourceMoved && error.retry() != Retry::Fatal
+    match error.code() {
+        // Somebody is changing the password, or will: what was extracted with the old one is as good as before.
+        Code::LoginRefused => true,
+        Code::SourceMoved => false,
+        _ => !matches!(error, WorkerError::Unresumable { .. }) && error.retry() != Retry::Fatal,
+    }
 }
 
 async fn extract_and_commit(

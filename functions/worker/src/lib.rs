@@ -15,6 +15,7 @@ pub mod heartbeat;
 pub mod job;
 pub mod journal;
 pub mod plan;
+mod rotation;
 pub mod store;
 pub mod suspended;
 

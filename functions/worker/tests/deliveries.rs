@@ -238,6 +238,7 @@ impl World {
             lease: Duration::from_millis(300),
             beat: Duration::from_millis(50),
             reserve: Duration::from_secs(1),
+            rotation: Duration::from_millis(400),
         };
         world
     }

@@ -11,6 +11,7 @@ use crate::cancel::CancelSource;
 use crate::dispatch::{self, SessionState, Stop};
 use crate::error::{Failure, ProtocolError, SqlError};
 use crate::handshake::{self, LoggedIn};
+use crate::login::Logins;
 use crate::packet::{Message, kind};
 use crate::response::Response;
 use crate::server::ServerConfig;
@@ -32,13 +33,17 @@ enum Ended {
 pub(crate) async fn serve(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
+    logins: &Logins,
     backend: Arc<dyn Backend>,
     spid: u16,
 ) -> Result<(), ProtocolError> {
     tcp.set_nodelay(true)?;
-    let Some(mut logged_in) = timeout(HANDSHAKE_TIME, handshake::run(tcp, &config, &backend, spid))
-        .await
-        .map_err(|_| ProtocolError::HandshakeTimeout)??
+    let Some(mut logged_in) = timeout(
+        HANDSHAKE_TIME,
+        handshake::run(tcp, &config, logins, &backend, spid),
+    )
+    .await
+    .map_err(|_| ProtocolError::HandshakeTimeout)??
     else {
         return Ok(());
     };

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::backend::{Backend, Session, SessionInfo};
 use crate::error::{ProtocolError, SqlError};
-use crate::login::{Login7, authenticate};
+use crate::login::{Login7, Logins};
 use crate::packet::{
     DEFAULT_PACKET_SIZE, HEADER, MAX_PACKET_SIZE, MIN_PACKET_SIZE, Message, PacketReader,
     PacketWriter, kind,
@@ -36,6 +36,7 @@ pub(crate) struct LoggedIn {
 pub(crate) async fn run(
     tcp: TcpStream,
     config: &ServerConfig,
+    logins: &Logins,
     backend: &Arc<dyn Backend>,
     spid: u16,
 ) -> Result<Option<LoggedIn>, ProtocolError> {
@@ -94,20 +95,20 @@ pub(crate) async fn run(
         transport = transport.into_plain();
     }
     let login = Login7::parse(&message.body)?;
-    welcome(transport, &login, config, backend, spid).await
+    let opened = open(&login, config, logins, backend, spid).await;
+    welcome(transport, &login, config, opened, spid).await
 }
 
-/// Checks the login and opens the backend's session.
+/// Tells the client whether it is in.
 async fn welcome(
     transport: Transport,
     login: &Login7,
     config: &ServerConfig,
-    backend: &Arc<dyn Backend>,
+    opened: Result<(Box<dyn Session>, String), Vec<SqlError>>,
     spid: u16,
 ) -> Result<Option<LoggedIn>, ProtocolError> {
     let (read_half, write_half) = tokio::io::split(transport);
     let mut writer = PacketWriter::new(write_half, spid, DEFAULT_PACKET_SIZE);
-    let opened = open(login, config, backend, spid).await;
     let (session, database) = match opened {
         Ok(opened) => opened,
         Err(errors) => {
@@ -141,13 +142,15 @@ async fn welcome(
     }))
 }
 
+/// Checks the login and opens the backend's session.
 async fn open(
     login: &Login7,
     config: &ServerConfig,
+    logins: &Logins,
     backend: &Arc<dyn Backend>,
     spid: u16,
 ) -> Result<(Box<dyn Session>, String), Vec<SqlError>> {
-    let account = authenticate(&config.logins, login).map_err(|error| vec![error])?;
+    let account = logins.authenticate(login).map_err(|error| vec![error])?;
     let refused = |error: SqlError| {
         // SQL Server says both what is wrong and that therefore the login failed.
         vec![error, SqlError::login_failed(&login.user, 1)]

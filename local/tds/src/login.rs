@@ -1,5 +1,7 @@
 //! LOGIN7: who the client is, what it wants, and whether its password is right.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use crate::cursor::{Cursor, utf16_text};
 use crate::error::{ProtocolError, SqlError};
 
@@ -33,11 +35,28 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// Who may log in now: changes while the server runs, as ALTER LOGIN changes it. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Logins(Arc<RwLock<Vec<Login>>>);
+
+impl Logins {
+    pub(crate) fn new(logins: Vec<Login>) -> Self {
+        Self(Arc::new(RwLock::new(logins)))
+    }
+
+    pub(crate) fn replace(&self, logins: Vec<Login>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = logins;
+    }
+
+    /// The login that a client asks for, if its password is right.
+    pub(crate) fn authenticate(&self, request: &Login7) -> Result<Login, SqlError> {
+        let logins = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        authenticate(&logins, request).cloned()
+    }
+}
+
 /// Finds the login and compares the password in time that does not depend on where they differ.
-pub(crate) fn authenticate<'a>(
-    logins: &'a [Login],
-    request: &Login7,
-) -> Result<&'a Login, SqlError> {
+fn authenticate<'a>(logins: &'a [Login], request: &Login7) -> Result<&'a Login, SqlError> {
     let found = logins
         .iter()
         .find(|login| login.name.to_lowercase() == request.user.to_lowercase());

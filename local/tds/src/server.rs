@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::collation::Collation;
 use crate::connection;
 use crate::error::StartError;
-use crate::login::Login;
+use crate::login::{Login, Logins};
 use crate::tls::TlsIdentity;
 
 /// The first session number that is a user's.
@@ -35,7 +35,7 @@ pub enum EncryptionPolicy {
 pub struct ServerConfig {
     /// Where it listens; port 0 for any free one.
     pub listen: SocketAddr,
-    /// Who may log in.
+    /// Who may log in at first.
     pub logins: Vec<Login>,
     /// Its certificate.
     pub tls: TlsIdentity,
@@ -85,6 +85,7 @@ impl ServerConfig {
 pub struct Server {
     address: SocketAddr,
     ca_pem: String,
+    logins: Logins,
     stop: watch::Sender<bool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -108,10 +109,18 @@ impl Server {
         let address = listener.local_addr().map_err(listen_error)?;
         let ca_pem = config.tls.ca_pem().to_owned();
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, Arc::new(config), backend, stopped));
+        let logins = Logins::new(config.logins.clone());
+        let accepting = tokio::spawn(accept(
+            listener,
+            Arc::new(config),
+            logins.clone(),
+            backend,
+            stopped,
+        ));
         Ok(Self {
             address,
             ca_pem,
+            logins,
             stop,
             accepting: Some(accepting),
         })
@@ -125,6 +134,12 @@ impl Server {
     /// The certificate of the authority that clients are to trust.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// Who may log in from now on, and nobody else. Sessions that are open go on, as those of SQL Server do when a login
+    /// gets another password.
+    pub fn set_logins(&self, logins: Vec<Login>) {
+        self.logins.replace(logins);
     }
 
     /// Stops listening and ends every session; returns when they have ended.
@@ -141,6 +156,7 @@ impl Server {
 async fn accept(
     listener: TcpListener,
     config: Arc<ServerConfig>,
+    logins: Logins,
     backend: Arc<dyn Backend>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -154,8 +170,9 @@ async fn accept(
                 Ok((tcp, peer)) => {
                     let spid = next_spid.fetch_add(1, Ordering::Relaxed).max(FIRST_SPID);
                     let (config, backend) = (Arc::clone(&config), Arc::clone(&backend));
+                    let logins = logins.clone();
                     sessions.spawn(async move {
-                        if let Err(error) = connection::serve(tcp, config, backend, spid).await {
+                        if let Err(error) = connection::serve(tcp, config, &logins, backend, spid).await {
                             tracing::debug!(spid, %peer, %error, "connection ended");
                         }
                     });

@@ -9,7 +9,9 @@ use std::time::Duration;
 use arrow_array::{Int32Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use common::{LOGIN, client_config, column, connect, connect_with, start, start_with};
-use soxauto_tds::{EncryptionPolicy, Refusal, Script, ScriptedBackend, ServerConfig, SqlError};
+use soxauto_tds::{
+    EncryptionPolicy, Login, Refusal, Script, ScriptedBackend, ServerConfig, SqlError,
+};
 use tiberius::{AuthMethod, EncryptionLevel};
 
 fn one_row() -> Script {
@@ -105,6 +107,26 @@ async fn wrong_passwords_and_logins_are_refused() {
     assert_eq!(number(&error), (18456, 5));
     // Logins are found whatever their case.
     assert!(try_login("READER", common::PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_changed_password_refuses_new_sessions_and_leaves_the_open_ones() {
+    let server = start(backend()).await;
+    let open = async |password: &str| {
+        let mut config = client_config(&server, EncryptionLevel::On);
+        config.authentication(AuthMethod::sql_server(LOGIN, password));
+        connect_with(&server, config).await
+    };
+    let mut before = open(common::PASSWORD).await.unwrap();
+    server.set_logins(vec![Login {
+        name: LOGIN.to_owned(),
+        password: "another".to_owned(),
+        can_write: false,
+    }]);
+    let error = open(common::PASSWORD).await.err().unwrap();
+    assert_eq!(number(&error), (18456, 8));
+    assert!(open("another").await.is_ok());
+    assert!(before.simple_query("SELECT 7 AS n").await.is_ok());
 }
 
 #[tokio::test]

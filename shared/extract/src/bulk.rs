@@ -10,11 +10,12 @@ use soxauto_domain::{
 
 use crate::{
     connection::ConnectionSettings,
+    discreet::{Discreet, Redaction},
     error::ExtractError,
     mssql_driver,
     one_row::NamedValue,
     source::{DescribedColumn, Driver, Limits, RowSink, Source},
-    tiberius_driver::{self, TiberiusDriver},
+    tiberius_driver,
 };
 
 /// Reads SQL Server: rows with the driver that is chosen; description, identity, control totals and witnesses always
@@ -71,25 +72,33 @@ impl Driver for BulkDriver {
         database: &str,
         limits: &Limits,
     ) -> Result<Box<dyn Source>, ExtractError> {
+        let redaction = Redaction::of(&settings.password);
+        match self.open(settings, database, limits).await {
+            Ok(source) => Ok(Box::new(Discreet::new(source, redaction))),
+            Err(e) => Err(redaction.error(e)),
+        }
+    }
+}
+
+impl BulkDriver {
+    async fn open(
+        self,
+        settings: &ConnectionSettings,
+        database: &str,
+        limits: &Limits,
+    ) -> Result<Box<dyn Source>, ExtractError> {
+        let (witness, host, port) = tiberius_driver::connect(settings, database, limits).await?;
         match self {
-            Self::Tiberius => {
-                TiberiusDriver::new()
-                    .connect(settings, database, limits)
-                    .await
-            }
-            Self::MssqlTds => {
-                let (witness, host, port) =
-                    tiberius_driver::connect(settings, database, limits).await?;
-                Ok(Box::new(Pair {
-                    witness,
-                    bulk: None,
-                    settings: settings.clone(),
-                    database: database.to_owned(),
-                    host,
-                    port,
-                    limits: *limits,
-                }))
-            }
+            Self::Tiberius => Ok(Box::new(witness)),
+            Self::MssqlTds => Ok(Box::new(Pair {
+                witness,
+                bulk: None,
+                settings: settings.clone(),
+                database: database.to_owned(),
+                host,
+                port,
+                limits: *limits,
+            })),
         }
     }
 }

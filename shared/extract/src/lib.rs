@@ -14,6 +14,7 @@ mod completeness;
 mod conclude;
 mod connection;
 mod contract;
+mod discreet;
 mod error;
 mod money;
 mod mssql_driver;

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) per_row: Duration,
     /// How long it takes besides.
     pub(crate) per_query: Duration,
+    /// How long every other query takes.
+    pub(crate) per_control_query: Duration,
     /// Who answers.
     pub(crate) server: &'static str,
     /// How many extraction queries are to lose their connection.
@@ -60,6 +62,7 @@ impl Ledger {
             ids: (1..=entries).collect(),
             per_row,
             per_query: Duration::ZERO,
+            per_control_query: Duration::ZERO,
             server: "NAV01",
             failing: 0,
             unseen_by_bounds: 0,
@@ -136,6 +139,7 @@ impl Source for Ledger {
             _ => None,
         };
         if let Some(row) = one {
+            tokio::time::sleep(self.change(|s| s.per_control_query)).await;
             let names: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
             sink.start(&names)?;
             for (_, value) in row {

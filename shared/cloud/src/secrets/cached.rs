@@ -45,7 +45,19 @@ impl CachedSecret {
         Ok(text)
     }
 
-    /// Forgets the value: after a refused login the secret may have been rotated.
+    /// Fetches the value anew and keeps it; says whether it is another one than was kept.
+    ///
+    /// # Errors
+    /// See [`SecretError`]; the value that was kept stays.
+    pub async fn renew(&self) -> Result<bool, SecretError> {
+        let mut value = self.value.lock().await;
+        let text = self.secrets.get(&self.id).await?;
+        let is_another = value.as_ref() != Some(&text);
+        *value = Some(text);
+        Ok(is_another)
+    }
+
+    /// Forgets the value: it is fetched when it is needed next.
     pub async fn invalidate(&self) {
         *self.value.lock().await = None;
     }
@@ -72,5 +84,20 @@ mod tests {
         assert_eq!(cached.get().await.unwrap().expose(), "new");
         assert_eq!(secrets.fetches(), 3);
         assert!(!format!("{cached:?}").contains("new"));
+    }
+
+    #[tokio::test]
+    async fn who_renews_hears_whether_the_value_is_another() {
+        let secrets = MemorySecrets::default();
+        secrets.put("source", "old");
+        let cached = CachedSecret::new(Arc::new(secrets.clone()), "source");
+        assert!(cached.renew().await.unwrap(), "nothing was known");
+        assert!(!cached.renew().await.unwrap());
+        secrets.put("source", "new");
+        assert!(cached.renew().await.unwrap());
+        assert_eq!(cached.get().await.unwrap().expose(), "new");
+        assert_eq!(secrets.fetches(), 3);
+        cached.invalidate().await;
+        assert!(cached.renew().await.unwrap(), "nothing was kept");
     }
 }

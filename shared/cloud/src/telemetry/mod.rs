@@ -2,7 +2,7 @@
 //!
 //! Fields of the enclosing spans (`run`, `ipe`, `attempt`, `request_id`) are members of every line,
 //! so that one query finds all that happened to one IPE. What can show a secret is not logged at any
-//! level: the libraries that speak on wires are silent below *info* whatever `RUST_LOG` says.
+//! level: only this project's own crates are heard below *info*, whatever `RUST_LOG` says.
 
 pub mod events;
 mod lines;
@@ -23,20 +23,11 @@ use tracing_subscriber::{
 use events::Event;
 use lines::{EVENT_TARGET, JsonLines};
 
-/// A library that reports every row at *info*, and what is on the wire below it: it says nothing. Its errors come back as
-/// errors.
-const ROWS: &str = "mssql_tds";
-/// Libraries whose debug output shows what is on the wire.
-const WIRES: [&str; 8] = [
-    "aws_",
-    "h2",
-    "hyper",
-    "lambda_runtime",
-    "reqwest",
-    "rustls",
-    "tiberius",
-    "tower",
-];
+/// What the crates of this project are called: they alone are heard below *info*.
+const OURS: &str = "soxauto";
+/// The drivers of SQL Server say nothing at all: at *error* they log the server's words, in which it may quote a value, at
+/// *info* every row, and below it what is on the wire. Their errors come back as errors.
+const DRIVERS: [&str; 2] = ["mssql_tds", "tiberius"];
 
 /// Emits events for one function.
 #[derive(Debug, Clone, Copy)]
@@ -102,15 +93,12 @@ where
     };
     let chosen = EnvFilter::builder().parse_lossy(format!("{filter},{EVENT_TARGET}=info"));
     let quiet = filter_fn(|metadata| {
-        let target = metadata.target();
-        !target.starts_with(ROWS) && (*metadata.level() <= Level::INFO || !is_wire(target))
+        let (target, level) = (metadata.target(), *metadata.level());
+        target.starts_with(OURS)
+            || (level <= Level::INFO && !DRIVERS.iter().any(|name| target.starts_with(name)))
     });
     tracing_subscriber::registry()
         .with(JsonLines::new(service, writer).with_filter(chosen.and(quiet)))
-}
-
-fn is_wire(target: &str) -> bool {
-    WIRES.iter().any(|wire| target.starts_with(wire))
 }
 
 #[cfg(test)]

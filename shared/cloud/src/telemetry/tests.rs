@@ -125,15 +125,32 @@ fn an_event_is_one_line_with_its_metric_whatever_the_filter() {
 }
 
 #[test]
-fn wires_are_silent_below_info_and_secrets_have_no_text() {
+fn others_are_silent_below_info_drivers_altogether_and_secrets_have_no_text() {
     let secret = SecretText::new("Pwd=hunter2");
-    let lines = lines("trace", || {
-        tracing::trace!(target: "aws_smithy_runtime::client", "Authorization: hunter2");
-        tracing::debug!(target: "tiberius::client", "login hunter2");
-        tracing::debug!(target: "soxauto_worker", ?secret, "connecting");
-    });
-    assert_eq!(lines.len(), 1);
-    assert!(!lines[0].to_string().contains("hunter2"));
+    for filter in [
+        "trace",
+        "aws_smithy_runtime=trace,tiberius=trace,nobody=debug",
+    ] {
+        let lines = lines(&format!("{filter},soxauto_worker=trace"), || {
+            tracing::trace!(target: "aws_smithy_runtime::client", "Authorization: hunter2");
+            tracing::debug!(target: "a_library_of_next_year", "body: hunter2");
+            tracing::debug!(target: "tiberius::client", "login hunter2");
+            tracing::error!(target: "tiberius::tds::stream::token", "Login failed for 'hunter2'");
+            tracing::error!(target: "mssql_tds::token", "Login failed for 'hunter2'");
+            let span = tracing::debug_span!(target: "hyper::client", "call", body = "hunter2");
+            let _span = span.enter();
+            tracing::debug!(target: "soxauto_worker", ?secret, "connecting");
+            tracing::warn!(target: "aws_config::meta", "no credentials");
+        });
+        let said: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+        let expected = if filter == "trace" {
+            vec!["connecting", "no credentials"]
+        } else {
+            vec!["connecting"]
+        };
+        assert_eq!(said, expected, "{filter}");
+        assert!(!format!("{lines:?}").contains("hunter2"));
+    }
 }
 
 #[test]

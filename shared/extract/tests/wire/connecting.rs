@@ -110,6 +110,47 @@ async fn refused_logins_say_why_without_the_password() {
 }
 
 #[tokio::test]
+async fn a_server_that_quotes_the_password_is_not_quoted() {
+    let quoting = |number| {
+        let said = format!("Refused: '{PASSWORD}', which is {PASSWORD}.");
+        SqlError::new(number, 14, said)
+    };
+    for number in [18456, 4060, 40613, 50000] {
+        let refusal = quoting(number);
+        let backend = backend().on_login(move |_, _| Some(Refusal::Error(refusal.clone())));
+        let fixture = Fixture::start(backend).await;
+        let (_, text) = code_of(&fixture.secret(PASSWORD, "Encrypt=yes"), &limits()).await;
+        assert!(text.contains(&number.to_string()), "{text}");
+        assert!(text.contains("'***', which is ***"), "{text}");
+    }
+    // A statement's error, on whichever connection; and a column that is called so.
+    let named = Rows::cells(
+        vec![column(PASSWORD, "int"), column(PASSWORD, "int")],
+        vec![vec![Cell::Int(7), Cell::Int(8)]],
+    );
+    let backend = ScriptedBackend::new()
+        .on("fails", Script::error(quoting(50000)))
+        .on("named", Script::rows(named))
+        .on_containing("ORIGINAL_LOGIN()", Script::error(quoting(229)))
+        .on_containing("sp_describe", Script::error(quoting(11514)));
+    let fixture = Fixture::start(backend).await;
+    let mut source = fixture.session(&limits()).await.unwrap();
+    let mut told = vec![
+        source.identity().await.unwrap_err(),
+        source.describe(&query("q")).await.unwrap_err(),
+        source.single_row(&query("fails")).await.unwrap_err(),
+    ];
+    for text in ["fails", "named"] {
+        let mut source = fixture.session(&limits()).await.unwrap();
+        told.extend(one_row(source.as_mut(), &query(text)).await.err());
+    }
+    assert!(told.len() >= 4);
+    for error in told {
+        assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_server_may_be_tried_again() {
     let busy = SqlError::new(40613, 17, "Database is not currently available.");
     let backend = backend().on_login(move |_, n| (n == 0).then(|| Refusal::Error(busy.clone())));
