@@ -138,22 +138,25 @@ const RUNS: &[Run] = &[
 ];
 
 /// What the line after a block says when no test runs it.
-const MARKS: [&str; 4] = [
+const MARKS: [&str; 5] = [
     "(run whole by `tests/tests/evidence/by_hand.rs`)",
     "(needs an AWS account)",
     "(needs cargo fuzz)",
+    "(needs a quiet machine, and half an hour)",
     "(needs an AWS account, or the stack of `soxauto local up`)",
 ];
 
 #[test]
-fn the_costs_are_what_their_figures_give() {
-    let checked = Command::new("python3")
-        .args(["scripts/cost", "--check"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{said}");
+fn costs_and_performance_are_what_their_figures_give() {
+    for program in ["scripts/cost", "benches/report"] {
+        let checked = Command::new("python3")
+            .args([program, "--check"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{said}");
+    }
 }
 
 #[test]
