@@ -8,6 +8,21 @@ use serde::Deserialize;
 
 const TEXT: &str = include_str!("../faults.toml");
 
+/// The tables, in order: `function` of their steps, and their titles.
+pub const TABLES: [(&str, &str); 5] = [
+    ("dispatcher", "Dispatcher"),
+    ("worker", "Worker"),
+    (
+        "worker, over several invocations",
+        "Worker, over several invocations",
+    ),
+    (
+        "worker, of a report that fails",
+        "Worker, of a report that fails",
+    ),
+    ("finalizer", "Finalizer"),
+];
+
 /// The matrix.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +47,7 @@ pub struct Fault {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// `dispatcher`, `worker` or `finalizer`.
+    /// One of [`TABLES`].
     pub function: String,
     /// What is called: an operation of AWS as the proxy names it, or `source: …` for a statement.
     pub call: String,
@@ -51,9 +66,11 @@ pub struct Step {
 pub struct Cell {
     /// What happens.
     pub fault: String,
-    /// Of a worker's step: the attempts that are on record, in order, with the codes of those that failed. Of another
-    /// function's: what its invocations answer, in order.
-    pub attempts: String,
+    /// What the invocations answer, in order.
+    pub invocations: String,
+    /// Of a worker's step: the attempts that are on record, in order, with the codes of those that failed; without it, one
+    /// that passed.
+    pub attempts: Option<String>,
     /// State of the IPE.
     #[serde(default = "passed")]
     pub ipe: String,
@@ -89,6 +106,8 @@ pub fn matrix() -> &'static Matrix {
     MATRIX.get_or_init(|| {
         let matrix: Matrix = toml::from_str(TEXT).unwrap();
         for step in &matrix.step {
+            let is_shown = TABLES.iter().any(|(name, _)| *name == step.function);
+            assert!(is_shown, "{} is no table", step.function);
             for cell in &step.cells {
                 let known = matrix.fault.iter().any(|fault| fault.name == cell.fault);
                 assert!(known, "{}: {} is no fault", step.call, cell.fault);
@@ -119,19 +138,21 @@ impl Matrix {
         for fault in &self.fault {
             let _ = writeln!(text, "| {} | {} |", fault.name, fault.means);
         }
-        for function in ["dispatcher", "worker", "finalizer"] {
+        for (function, title) in TABLES {
             let cells = self.cells(function).count();
-            let (title, attempts) = match function {
-                "worker" => ("Worker", "Attempts on record"),
-                "dispatcher" => ("Dispatcher", "Its invocations"),
-                _ => ("Finalizer", "Its invocations"),
+            let is_worker = function.starts_with("worker");
+            let attempts = if is_worker {
+                ("Attempts on record | ", "---|")
+            } else {
+                ("", "")
             };
             let _ = writeln!(text, "\n### {title}: {cells} cells\n");
             let _ = writeln!(
                 text,
-                "| Step | Fault | {attempts} | IPE | Run | Exit | `soxauto status` says |"
+                "| Step | Fault | Its invocations | {}IPE | Run | Exit | `soxauto status` says |",
+                attempts.0
             );
-            text.push_str("|---|---|---|---|---|---:|---|\n");
+            let _ = writeln!(text, "|---|---|---|{}---|---|---:|---|", attempts.1);
             for step in self.of(function) {
                 for (i, cell) in step.cells.iter().enumerate() {
                     let name = match (i, step.nth) {
@@ -139,10 +160,14 @@ impl Matrix {
                         (0, n) => format!("{} (`{}`, call {n})", step.what, step.call),
                         _ => String::new(),
                     };
+                    let attempts = match is_worker {
+                        true => format!(" | {}", cell.attempts.as_deref().unwrap_or("passed")),
+                        false => String::new(),
+                    };
                     let _ = writeln!(
                         text,
-                        "| {name} | {} | {} | {} | {} | {} | {} |",
-                        cell.fault, cell.attempts, cell.ipe, cell.run, cell.exit, cell.says
+                        "| {name} | {} | {}{attempts} | {} | {} | {} | {} |",
+                        cell.fault, cell.invocations, cell.ipe, cell.run, cell.exit, cell.says
                     );
                 }
             }

@@ -69,8 +69,8 @@ async fn inflict(step: &Step, cell: &Cell) -> Vec<String> {
     }
     let mut wrong = Vec::new();
     let answers = answers.join(", ");
-    if answers != cell.attempts {
-        wrong.push(format!("{answers}, not {}", cell.attempts));
+    if answers != cell.invocations {
+        wrong.push(format!("{answers}, not {}", cell.invocations));
     }
     if !inflicted(&world) {
         wrong.push("was not inflicted".to_owned());

@@ -172,6 +172,7 @@ impl Session for ScriptedSession {
                 Step::Rows(rows) => return Ok(rows.columns().to_vec()),
                 Step::Replay(recording) => return Ok(recording.columns().to_vec()),
                 Step::Fail(error) => return Err(error.clone().into()),
+                Step::Cut => return Err(Failure::Cut),
                 _ => {}
             }
         }

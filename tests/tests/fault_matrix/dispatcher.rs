@@ -23,8 +23,8 @@ pub(crate) async fn inflict_all(world: &World) -> Vec<String> {
             let run = run(cutoff, number);
             let place = format!("dispatcher: {} {}: {}", step.call, step.nth, cell.fault);
             let answers = invoke(world, &run, step, cell).await;
-            if answers != cell.attempts {
-                wrong.push(format!("{place}: {answers:?}, not {:?}", cell.attempts));
+            if answers != cell.invocations {
+                wrong.push(format!("{place}: {answers:?}, not {:?}", cell.invocations));
             }
             let left = world.inflictor.outstanding_of("dispatcher");
             if !left.is_empty() {

@@ -196,7 +196,7 @@ pub(crate) async fn is_done_within(
     event.records = vec![record];
     let mut lambda = LambdaContext::default();
     lambda.request_id = delivery.request_id.to_owned();
-    lambda.deadline = u64::try_from(SystemClock.now().as_millisecond()).unwrap() + milliseconds;
+    lambda.deadline = u64::try_from(context.clock.now().as_millisecond()).unwrap() + milliseconds;
     let event = serde_json::to_value(event).unwrap();
     let response = handle(context, LambdaEvent::new(event, lambda))
         .await

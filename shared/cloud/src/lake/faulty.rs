@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -88,17 +89,46 @@ impl Fault {
     }
 }
 
+/// Who looks at every call, for tests that need more than a plan: it may wait, and let the call fail.
+#[async_trait]
+pub trait Watch: Send + Sync + fmt::Debug {
+    /// Asked before the call has its effect, and again when it has had it; a kind lets it fail there.
+    async fn meet(&self, operation: Operation, key: &str, moment: Moment) -> Option<FaultKind>;
+}
+
 #[derive(Debug, Default)]
 struct Plan {
     faults: Vec<(Fault, u32)>,
     calls: BTreeMap<Operation, u32>,
 }
 
+impl Disturbance {
+    async fn watched(
+        &self,
+        operation: Operation,
+        key: &str,
+        moment: Moment,
+    ) -> Result<(), LakeError> {
+        let kind = match &self.watch {
+            Some(watch) => watch.meet(operation, key, moment).await,
+            None => None,
+        };
+        kind.map_or(Ok(()), |kind| Err(error(kind, operation, key)))
+    }
+}
+
 /// A lake that fails on demand. Clones share the plan.
 #[derive(Debug, Clone)]
 pub struct FaultyLake<L> {
     inner: L,
+    disturbance: Disturbance,
+}
+
+/// What may happen to a call.
+#[derive(Debug, Clone, Default)]
+struct Disturbance {
     plan: Arc<Mutex<Plan>>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl<L: Lake> FaultyLake<L> {
@@ -107,33 +137,48 @@ impl<L: Lake> FaultyLake<L> {
     pub fn new(inner: L) -> Self {
         Self {
             inner,
-            plan: Arc::default(),
+            disturbance: Disturbance::default(),
         }
+    }
+
+    /// Around `inner`, with somebody who looks at every call.
+    #[must_use]
+    pub fn watched(inner: L, watch: Arc<dyn Watch>) -> Self {
+        let watch = Some(watch);
+        Self {
+            inner,
+            disturbance: Disturbance {
+                watch,
+                ..Disturbance::default()
+            },
+        }
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.disturbance
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Plans a fault.
     pub fn fail(&self, fault: Fault) {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .faults
-            .push((fault, 0));
+        self.plan().faults.push((fault, 0));
     }
 
     /// Forgets all faults.
     pub fn heal(&self) {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .faults
-            .clear();
+        self.plan().faults.clear();
     }
 
     /// How often the operation was called.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u32 {
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.calls.get(&operation).copied().unwrap_or_default()
+        self.plan()
+            .calls
+            .get(&operation)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The lake inside.
@@ -161,6 +206,19 @@ fn meet(plan: &Mutex<Plan>, operation: Operation, key: &str) -> Option<Fault> {
 
 /// Runs `call` and fails before or after it.
 async fn inject<T>(
+    disturbance: &Disturbance,
+    operation: Operation,
+    key: &str,
+    call: impl Future<Output = Result<T, LakeError>> + Send,
+) -> Result<T, LakeError> {
+    disturbance.watched(operation, key, Moment::Before).await?;
+    let answer = planned(&disturbance.plan, operation, key, call).await?;
+    disturbance.watched(operation, key, Moment::After).await?;
+    Ok(answer)
+}
+
+/// Runs `call` with the planned fault, if there is one.
+async fn planned<T>(
     plan: &Mutex<Plan>,
     operation: Operation,
     key: &str,
@@ -176,22 +234,22 @@ async fn inject<T>(
             return Ok(answer);
         }
         drop(answer);
-        return Err(error(&fault, operation, key));
+        return Err(error(fault.kind, operation, key));
     }
     if let FaultKind::Delay(milliseconds) = fault.kind {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         return call.await;
     }
-    Err(error(&fault, operation, key))
+    Err(error(fault.kind, operation, key))
 }
 
-fn error(fault: &Fault, operation: Operation, key: &str) -> LakeError {
+fn error(kind: FaultKind, operation: Operation, key: &str) -> LakeError {
     let at = At {
         operation,
         key: key.to_owned(),
         detail: "injected fault".to_owned(),
     };
-    match fault.kind {
+    match kind {
         FaultKind::Denied => LakeError::Denied(at),
         FaultKind::Throttled => LakeError::Throttled(at),
         FaultKind::Precondition => LakeError::Precondition(at),
@@ -206,12 +264,12 @@ impl<L: Lake> Lake for FaultyLake<L> {
     }
 
     async fn get(&self, key: &str) -> Result<Object, LakeError> {
-        inject(&self.plan, Operation::Get, key, self.inner.get(key)).await
+        inject(&self.disturbance, Operation::Get, key, self.inner.get(key)).await
     }
 
     async fn download(&self, key: &str) -> Result<Box<dyn Download>, LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::Download,
             key,
             self.inner.download(key),
@@ -220,12 +278,18 @@ impl<L: Lake> Lake for FaultyLake<L> {
     }
 
     async fn head(&self, key: &str) -> Result<ObjectMeta, LakeError> {
-        inject(&self.plan, Operation::Head, key, self.inner.head(key)).await
+        inject(
+            &self.disturbance,
+            Operation::Head,
+            key,
+            self.inner.head(key),
+        )
+        .await
     }
 
     async fn create(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<ETag, LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::Create,
             key,
             self.inner.create(key, bytes, content_type),
@@ -241,7 +305,7 @@ impl<L: Lake> Lake for FaultyLake<L> {
         etag: &ETag,
     ) -> Result<ETag, LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::Replace,
             key,
             self.inner.replace(key, bytes, content_type, etag),
@@ -250,12 +314,18 @@ impl<L: Lake> Lake for FaultyLake<L> {
     }
 
     async fn delete(&self, key: &str) -> Result<(), LakeError> {
-        inject(&self.plan, Operation::Delete, key, self.inner.delete(key)).await
+        inject(
+            &self.disturbance,
+            Operation::Delete,
+            key,
+            self.inner.delete(key),
+        )
+        .await
     }
 
     async fn delete_if(&self, key: &str, etag: &ETag) -> Result<(), LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::DeleteIf,
             key,
             self.inner.delete_if(key, etag),
@@ -264,12 +334,18 @@ impl<L: Lake> Lake for FaultyLake<L> {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, LakeError> {
-        inject(&self.plan, Operation::List, prefix, self.inner.list(prefix)).await
+        inject(
+            &self.disturbance,
+            Operation::List,
+            prefix,
+            self.inner.list(prefix),
+        )
+        .await
     }
 
     async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::ListFolders,
             prefix,
             self.inner.list_folders(prefix),
@@ -281,7 +357,7 @@ impl<L: Lake> Lake for FaultyLake<L> {
         Box::new(FaultyUpload {
             inner: self.inner.start_upload(key, content_type),
             key: key.to_owned(),
-            plan: self.plan.clone(),
+            disturbance: self.disturbance.clone(),
             failed: None,
         })
     }
@@ -291,7 +367,7 @@ impl<L: Lake> Lake for FaultyLake<L> {
 struct FaultyUpload {
     inner: Box<dyn Upload>,
     key: String,
-    plan: Arc<Mutex<Plan>>,
+    disturbance: Disturbance,
     /// The error of a write that failed: the upload is lost, as on S3.
     failed: Option<LakeError>,
 }
@@ -303,7 +379,7 @@ impl Upload for FaultyUpload {
             return Err(error.clone());
         }
         let write = self.inner.write(chunk);
-        let done = inject(&self.plan, Operation::UploadWrite, &self.key, write).await;
+        let done = inject(&self.disturbance, Operation::UploadWrite, &self.key, write).await;
         self.failed = done.clone().err();
         done
     }
@@ -313,12 +389,18 @@ impl Upload for FaultyUpload {
             return Err(error);
         }
         let complete = self.inner.complete();
-        inject(&self.plan, Operation::UploadComplete, &self.key, complete).await
+        inject(
+            &self.disturbance,
+            Operation::UploadComplete,
+            &self.key,
+            complete,
+        )
+        .await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), LakeError> {
         inject(
-            &self.plan,
+            &self.disturbance,
             Operation::UploadAbort,
             &self.key,
             self.inner.abort(),

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use error::{At, LakeError, Operation};
 #[cfg(any(test, feature = "testing"))]
-pub use faulty::{Fault, FaultKind, FaultyLake, Moment};
+pub use faulty::{Fault, FaultKind, FaultyLake, Moment, Watch};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryLake;
 pub use s3::S3Lake;
