@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from figures import ROOT
 
 
-def built() -> Path:
-    """The folder of `serve` and `extract`, built with the settings of the deployed functions."""
-    subprocess.run(["cargo", "build", "--locked", "--profile", "function", "-p", "soxauto-benches"], cwd=ROOT, check=True)
+def target_folder() -> Path:
+    """Where cargo builds."""
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-    return (target if target.is_absolute() else ROOT / target) / "function"
+    return target if target.is_absolute() else ROOT / target
+
+
+def built(symbols: bool = False) -> Path:
+    """The folder of `serve` and `extract`, built with the settings of the deployed functions."""
+    environment = {**os.environ, **({"CARGO_PROFILE_FUNCTION_STRIP": "none"} if symbols else {})}
+    command = ["cargo", "build", "--locked", "--profile", "function", "-p", "soxauto-benches"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return target_folder() / "function"
+
+
+def version() -> str:
+    """The commit that is measured, and whether something was changed since."""
+    command = ["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def machine() -> dict[str, Any]:
+    """What it is measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {"processors": os.cpu_count(), "architecture": platform.machine(), "model": models[0] if models else "unknown"}
 
 
 @dataclass

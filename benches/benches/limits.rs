@@ -1,5 +1,5 @@
-//! What the machine allows: the stages' work done by the best known means and nothing else. Set beside the stages, they say how much
-//! there is left to win.
+//! What the machine allows: what a row of the ledger costs at least, each part of the work done by the best known means and nothing
+//! else. `benches/profile` sets these figures beside what the stages take.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{
@@ -9,71 +9,116 @@ use std::{
     thread,
 };
 
-use arrow_array::{cast::AsArray as _, types::Decimal128Type};
+use arrow_array::{RecordBatch, cast::AsArray as _};
+use arrow_schema::DataType;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 use sha2::{Digest as _, Sha256};
 use soxauto_benches::{Content, Table};
 
-/// Of a chunk of an upload, and of a page of a Parquet file.
+const ROWS: usize = 100_000;
+/// Bytes of a row on the wire, which `serve` prints.
+const WIRE: usize = 221;
+/// Bytes of a row as the content digest encodes it.
+const ENCODED: usize = 177;
+/// Bytes of a row in a part.
+const WRITTEN: usize = 51;
 const MIB: usize = 1024 * 1024;
-const WIRE: usize = 64 * MIB;
 
-/// The texts of so many rows of a ledger, and the bytes of their amounts.
-fn ledger() -> (String, Vec<u8>) {
-    let (mut texts, mut amounts) = (String::new(), Vec::new());
+fn ledger() -> Vec<RecordBatch> {
     let content = Content {
         table: Table::Ledger,
-        rows: 100_000,
+        rows: ROWS as u64,
     };
-    for batch in content.batches() {
-        let description = batch.column_by_name("Description").unwrap();
-        texts.extend(description.as_string::<i32>().iter().flatten());
-        let amount = batch.column_by_name("Amount").unwrap();
-        let amount = amount.as_primitive::<Decimal128Type>();
-        amounts.extend((0..amount.len()).flat_map(|row| amount.value(row).to_be_bytes()));
+    content.batches().collect()
+}
+
+/// The texts one by one, as the wire has them.
+fn texts(batches: &[RecordBatch]) -> Vec<Vec<u16>> {
+    let mut texts = Vec::new();
+    for batch in batches {
+        let columns = batch.columns().iter();
+        for column in columns.filter(|column| *column.data_type() == DataType::Utf8) {
+            let values = column.as_string::<i32>().iter().flatten();
+            texts.extend(values.map(|text| text.encode_utf16().collect()));
+        }
     }
-    (texts, amounts)
+    texts
+}
+
+/// The pages of a Parquet file before they are compressed.
+fn pages(batches: &[RecordBatch]) -> Vec<u8> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.into_inner().unwrap()
 }
 
 fn memory(c: &mut Criterion) {
+    let batches = ledger();
     let mut group = c.benchmark_group("limits");
-    let (texts, amounts) = ledger();
-    let page = |bytes: &[u8]| bytes.get(..MIB).unwrap().to_vec();
-    let (texts_page, amounts_page) = (page(texts.as_bytes()), page(&amounts));
+    group.throughput(Throughput::Elements(ROWS as u64));
 
-    group.throughput(Throughput::Bytes(MIB as u64));
-    group.bench_function("copy 1 MiB", |b| {
-        let mut to = vec![0; MIB];
-        b.iter(|| to.copy_from_slice(black_box(&amounts_page)));
-    });
-    group.bench_function("SHA-256 of a chunk of 1 MiB", |b| {
-        b.iter(|| black_box(Sha256::digest(&amounts_page)));
-    });
-    for (name, page) in [("texts", &texts_page), ("amounts", &amounts_page)] {
-        group.bench_function(format!("zstd(1) of a page of 1 MiB, {name}"), |b| {
-            let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
-            let mut out = vec![0; zstd::zstd_safe::compress_bound(MIB)];
-            b.iter(|| compressor.compress_to_buffer(page, &mut out).unwrap());
+    let texts = texts(&batches);
+    group.bench_function("UTF-16 to UTF-8", |b| {
+        let mut out = [0; 512];
+        b.iter(|| {
+            for text in &texts {
+                black_box(encoding_rs::mem::convert_utf16_to_utf8(text, &mut out));
+            }
         });
-    }
+    });
 
-    let units: Vec<u16> = texts.encode_utf16().collect();
-    let ascii: Vec<u16> = units.iter().copied().filter(|unit| *unit < 0x80).collect();
-    for (name, units) in [("the ledger's", &units), ("ASCII", &ascii)] {
-        group.throughput(Throughput::Bytes(units.len() as u64 * 2));
-        group.bench_function(format!("UTF-16 to UTF-8, {name} texts in one"), |b| {
-            let mut out = vec![0; units.len() * 3];
-            b.iter(|| encoding_rs::mem::convert_utf16_to_utf8(black_box(units), &mut out));
+    let bytes = vec![7; WRITTEN * ROWS];
+    group.bench_function("SHA-256 of the part", |b| {
+        b.iter(|| {
+            let mut hash = Sha256::new();
+            bytes.chunks(MIB).for_each(|chunk| hash.update(chunk));
+            hash.finalize()
         });
-    }
+    });
+    group.bench_function("SHA-256 of each row", |b| {
+        b.iter(|| {
+            for row in 0..ROWS {
+                black_box(Sha256::digest(&bytes[row..row + ENCODED]));
+            }
+        });
+    });
+
+    let pages = pages(&batches);
+    group.bench_function("zstd(1) of the pages", |b| {
+        let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+        let mut out = vec![0; zstd::zstd_safe::compress_bound(MIB)];
+        b.iter(|| {
+            for page in pages.chunks(MIB) {
+                compressor.compress_to_buffer(page, &mut out).unwrap();
+            }
+        });
+    });
+
+    // Digests are as good as chance.
+    let digests: Vec<[u64; 4]> = (0..ROWS as u64)
+        .map(|row| std::array::from_fn(|n| (row + n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        .collect();
+    group.bench_function("sort of the row digests", |b| {
+        b.iter(|| {
+            let mut digests = digests.clone();
+            digests.sort_unstable();
+            digests
+        });
+    });
     group.finish();
 }
 
 fn wire(c: &mut Criterion) {
     let mut group = c.benchmark_group("limits");
-    group.sample_size(10);
-    group.throughput(Throughput::Bytes(WIRE as u64));
-    group.bench_function("a socket of 127.0.0.1, read and discarded", |b| {
+    group.throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function("the wire", |b| {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut reading = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut writing, _) = listener.accept().unwrap();
@@ -84,7 +129,7 @@ fn wire(c: &mut Criterion) {
         });
         let mut buffer = vec![0; 64 * 1024];
         b.iter(|| {
-            let mut left = WIRE;
+            let mut left = ROWS * WIRE;
             while left > 0 {
                 let most = left.min(buffer.len());
                 left -= reading.read(&mut buffer[..most]).unwrap();
