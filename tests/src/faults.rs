@@ -9,7 +9,7 @@ use serde::Deserialize;
 const TEXT: &str = include_str!("../faults.toml");
 
 /// The tables, in order: `function` of their steps, and their titles.
-pub const TABLES: [(&str, &str); 5] = [
+pub const TABLES: [(&str, &str); 9] = [
     ("dispatcher", "Dispatcher"),
     ("worker", "Worker"),
     (
@@ -21,6 +21,22 @@ pub const TABLES: [(&str, &str); 5] = [
         "Worker, of a report that fails",
     ),
     ("finalizer", "Finalizer"),
+    (
+        "finalizer, hearing of two reports",
+        "Finalizer, hearing of two reports",
+    ),
+    (
+        "finalizer, in place of a lost worker",
+        "Finalizer, in place of a lost worker",
+    ),
+    (
+        "finalizer, clearing what the dead left",
+        "Finalizer, clearing what the dead left",
+    ),
+    (
+        "finalizer, of a month that nobody ran",
+        "Finalizer, of a month that nobody ran",
+    ),
 ];
 
 /// The matrix.
@@ -164,10 +180,15 @@ impl Matrix {
                         true => format!(" | {}", cell.attempts.as_deref().unwrap_or("passed")),
                         false => String::new(),
                     };
+                    // Of what is no run, nobody can ask for the status.
+                    let exit = match cell.run.as_str() {
+                        "missing" => String::new(),
+                        _ => cell.exit.to_string(),
+                    };
                     let _ = writeln!(
                         text,
-                        "| {name} | {} | {}{attempts} | {} | {} | {} | {} |",
-                        cell.fault, cell.invocations, cell.ipe, cell.run, cell.exit, cell.says
+                        "| {name} | {} | {}{attempts} | {} | {} | {exit} | {} |",
+                        cell.fault, cell.invocations, cell.ipe, cell.run, cell.says
                     );
                 }
             }

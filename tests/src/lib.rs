@@ -5,6 +5,7 @@ pub mod faults;
 pub mod load;
 pub mod proxy;
 pub mod settled;
+pub mod tripwire;
 pub mod wire;
 
 use std::{

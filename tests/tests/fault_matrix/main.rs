@@ -1,5 +1,5 @@
 //! Every cell of the fault matrix that is about the dispatcher, on one deployed stack: exactly that fault at that step of one
-//! run, and exactly that outcome. The finalizer's cells are in `functions/finalizer/tests/fault_matrix.rs`.
+//! run, and exactly that outcome. The worker's and the finalizer's cells are in `functions/*/tests/fault_matrix`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dispatcher;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,7 @@ use soxauto_cloud::{
 use soxauto_domain::{
     CheckKind, CheckOutcome, Code, Failure, IpeId, IpeState, Plan, PlannedIpe, Receipt, Retry,
     RunId, Sha256,
+    catalog::Catalog,
     layout::{self, Attempt, Layout, Object, state},
     manifest::{ManifestLink, Statement},
     message::PlanPointer,
@@ -91,8 +92,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let evidence = FaultyLake::new(MemoryLake::new("evidence"));
-        let state = FaultyLake::new(MemoryLake::new("state"));
+        Self::over(FaultyLake::new)
+    }
+
+    /// Over buckets that are made in this way.
+    pub(crate) fn over(bucket: impl Fn(MemoryLake) -> FaultyLake<MemoryLake>) -> Self {
+        let evidence = bucket(MemoryLake::new("evidence"));
+        let state = bucket(MemoryLake::new("state"));
         let warehouse = ScriptedWarehouse::default();
         let clock = SteppingClock::new(START.parse().unwrap());
         let signer = LocalSigner::new([7; 32]);
@@ -132,7 +138,7 @@ impl World {
             clock: shared,
             plans: Plans::default(),
             telemetry: Telemetry::for_tests(),
-            catalog: soxauto_catalog::load().unwrap(),
+            catalog: catalog(),
             software: software(),
         };
         Self {
@@ -166,7 +172,7 @@ impl World {
     /// Plan and marker of a run.
     pub(crate) async fn plan(&self, name: &str, ipes: &[&str]) {
         let period = run(name).cutoff().period();
-        let catalog = soxauto_catalog::load().unwrap();
+        let catalog = &self.context.catalog;
         let planned = ipes
             .iter()
             .map(|id| catalog.ipe(&ipe(id)).unwrap().resolve(&period).unwrap())
@@ -552,9 +558,17 @@ impl World {
     }
 }
 
+/// The catalog, which takes a while to be read.
+fn catalog() -> Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG
+        .get_or_init(|| soxauto_catalog::load().unwrap())
+        .clone()
+}
+
 /// As many IPEs as are wanted, each with a table of its own.
 pub(crate) fn many(count: usize) -> Vec<PlannedIpe> {
-    let catalog = soxauto_catalog::load().unwrap();
+    let catalog = catalog();
     let period = run(R1).cutoff().period();
     let one = catalog.ipes[0].resolve(&period).unwrap();
     (0..count)

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use soxauto_cloud::{lake::Moment, lease::Leases};
+use soxauto_cloud::lease::Leases;
 use soxauto_domain::layout::state;
-use soxauto_e2e::faults::{Cell, Step};
+use soxauto_e2e::{
+    faults::{Cell, Step},
+    tripwire,
+};
 use soxauto_tds::SqlError;
 
 use crate::{
     source::{ALWAYS, Misdeed},
     support::RUN,
-    tripwire::What,
     world::{SHORT, World},
 };
 
@@ -62,7 +64,7 @@ pub(crate) async fn arm(world: &mut World, step: &Step, cell: &Cell) -> Inflicte
     match step.call.as_str() {
         "message" => message(world, &cell.fault).await,
         "clock" => clock(world, &cell.fault).await,
-        call => match call_fault(&cell.fault) {
+        call => match tripwire::of_call(&cell.fault) {
             Some(what) => {
                 if call == "GetObject receipt.json" {
                     // Only who comes when all is done has one to read.
@@ -81,19 +83,6 @@ pub(crate) async fn arm(world: &mut World, step: &Step, cell: &Cell) -> Inflicte
             None => source(world, step, &cell.fault).await,
         },
     }
-}
-
-/// The faults that any call may have.
-fn call_fault(fault: &str) -> Option<What> {
-    Some(match fault {
-        "killed" | "killed before" => What::StandsStill(Moment::Before),
-        "killed after" => What::StandsStill(Moment::After),
-        "frozen" => What::StandsStill(Moment::Before),
-        "refused" | "unreachable" => What::Fails(Moment::Before),
-        "refused always" | "unreachable always" => What::FailsAlways,
-        "answers lost" => What::Fails(Moment::After),
-        _ => return None,
-    })
 }
 
 /// What SQL Server does.

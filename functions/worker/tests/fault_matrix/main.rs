@@ -12,7 +12,6 @@ mod reports;
 mod source;
 #[path = "../support/mod.rs"]
 mod support;
-mod tripwire;
 mod verdict;
 mod world;
 

@@ -19,12 +19,11 @@ use soxauto_domain::{
     plan::PlannedWitness,
     receipt::{Decoder, SourceIdentity},
 };
+use soxauto_e2e::tripwire::{Tripwire, request};
 use soxauto_extract::{
     BulkDriver, ConnectionSettings, DescribedColumn, Driver, ExtractError, Limits, NamedValue,
     RowSink, Source,
 };
-
-use crate::tripwire::Tripwire;
 
 /// Tells the calls of the buckets.
 #[derive(Debug)]
@@ -39,16 +38,6 @@ impl Watch for Bucket {
 }
 
 fn name(operation: Operation, key: &str) -> String {
-    let request = match operation {
-        Operation::Get | Operation::Download => "GetObject",
-        Operation::Head => "HeadObject",
-        Operation::Create | Operation::Replace => "PutObject",
-        Operation::Delete | Operation::DeleteIf => "DeleteObject",
-        Operation::List | Operation::ListFolders => "ListObjectsV2",
-        Operation::UploadWrite => "UploadPart",
-        Operation::UploadComplete => "CompleteMultipartUpload",
-        Operation::UploadAbort => "AbortMultipartUpload",
-    };
     let thing = match key.rsplit('/').next().unwrap_or_default() {
         _ if key.starts_with("leases/") => "IPE's lease",
         _ if operation == Operation::List => "IPE's folder",
@@ -56,7 +45,7 @@ fn name(operation: Operation, key: &str) -> String {
         part if part.starts_with("part-") => "data part",
         file => file,
     };
-    format!("{request} {thing}")
+    format!("{} {thing}", request(operation))
 }
 
 /// The jobs queue.

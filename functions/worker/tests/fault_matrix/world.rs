@@ -17,6 +17,7 @@ use soxauto_cloud::{
     secrets::{CachedSecret, MemorySecrets},
 };
 use soxauto_domain::{PlannedIpe, facts::IpeFacts, layout::Layout};
+use soxauto_e2e::tripwire::{Tripwire, What};
 use soxauto_extract::ConnectionSettings;
 use soxauto_runs::RunReader;
 use soxauto_worker::{Context, context::Timing};
@@ -27,7 +28,6 @@ use crate::{
     ports::{Bucket, Jobs, Sql, Vault},
     source::Source,
     support::{self, Delivery, RUN, is_done_within},
-    tripwire::{Tripwire, What},
 };
 
 /// Milliseconds that an invocation has, of which a quarter is kept free for its last words.

@@ -1,16 +1,17 @@
-//! What happens at the call that a cell is about, and every call's name.
+//! What happens at the call that a cell of the fault matrix is about, for the functions' own tests: over the in-memory twins of
+//! their ports, each of which tells its calls by the names that the matrix has for them.
 
 use std::sync::{
-    Mutex,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-use soxauto_cloud::lake::Moment;
+use soxauto_cloud::lake::{Moment, Operation};
 use tokio::sync::Notify;
 
 /// What becomes of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub enum What {
     /// It fails: before its effect, or after it.
     Fails(Moment),
     /// It fails, and so does every later one.
@@ -29,9 +30,9 @@ struct Armed {
     begun: bool,
 }
 
-/// Every port of one worker tells it each call; at one of them something happens.
+/// Every port of one process tells it each call; at one of them something happens.
 #[derive(Debug, Default)]
-pub(crate) struct Tripwire {
+pub struct Tripwire {
     armed: Mutex<Option<Armed>>,
     happened: AtomicBool,
     calls: Mutex<Vec<String>>,
@@ -41,8 +42,8 @@ pub(crate) struct Tripwire {
 
 impl Tripwire {
     /// At the `nth` of these calls from now.
-    pub(crate) fn arm(&self, call: &str, nth: u32, what: What) {
-        *self.armed.lock().unwrap() = Some(Armed {
+    pub fn arm(&self, call: &str, nth: u32, what: What) {
+        *lock(&self.armed) = Some(Armed {
             call: call.to_owned(),
             spare: nth - 1,
             what,
@@ -51,27 +52,34 @@ impl Tripwire {
     }
 
     /// Whether it has happened.
-    pub(crate) fn has_happened(&self) -> bool {
+    #[must_use]
+    pub fn has_happened(&self) -> bool {
         self.happened.load(Ordering::SeqCst)
     }
 
     /// Every call so far, in order.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        lock(&self.calls).clone()
+    }
+
+    /// Forgets the calls so far, of which the test was the cause.
+    pub fn forget(&self) {
+        lock(&self.calls).clear();
     }
 
     /// Returns when somebody stands still.
-    pub(crate) async fn standing(&self) {
+    pub async fn standing(&self) {
         self.standing.notified().await;
     }
 
     /// Lets whoever stands still go on.
-    pub(crate) fn go_on(&self) {
+    pub fn go_on(&self) {
         self.going_on.notify_one();
     }
 
     /// Tells a call; says whether it fails.
-    pub(crate) async fn meet(&self, call: &str, moment: Moment) -> bool {
+    pub async fn meet(&self, call: &str, moment: Moment) -> bool {
         match self.due(call, moment) {
             None => false,
             Some(What::StandsStill(_)) => {
@@ -85,9 +93,9 @@ impl Tripwire {
 
     fn due(&self, call: &str, moment: Moment) -> Option<What> {
         if moment == Moment::Before {
-            self.calls.lock().unwrap().push(call.to_owned());
+            lock(&self.calls).push(call.to_owned());
         }
-        let mut armed = self.armed.lock().unwrap();
+        let mut armed = lock(&self.armed);
         let waiting = armed.as_mut().filter(|armed| armed.call == call)?;
         if moment == Moment::Before {
             if waiting.spare > 0 {
@@ -112,7 +120,10 @@ impl Tripwire {
     }
 
     /// Makes a call that is told.
-    pub(crate) async fn pass<T, E>(
+    ///
+    /// # Errors
+    /// Its own, or `failure`.
+    pub async fn pass<T, E>(
         &self,
         call: &str,
         failure: E,
@@ -127,4 +138,36 @@ impl Tripwire {
         }
         Ok(done)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The request that an operation of the lake is.
+#[must_use]
+pub fn request(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Get | Operation::Download => "GetObject",
+        Operation::Head => "HeadObject",
+        Operation::Create | Operation::Replace => "PutObject",
+        Operation::Delete | Operation::DeleteIf => "DeleteObject",
+        Operation::List | Operation::ListFolders => "ListObjectsV2",
+        Operation::UploadWrite => "UploadPart",
+        Operation::UploadComplete => "CompleteMultipartUpload",
+        Operation::UploadAbort => "AbortMultipartUpload",
+    }
+}
+
+/// What the faults are that any call may have; `None` for those of another kind.
+#[must_use]
+pub fn of_call(fault: &str) -> Option<What> {
+    Some(match fault {
+        "killed" | "killed before" | "frozen" => What::StandsStill(Moment::Before),
+        "killed after" => What::StandsStill(Moment::After),
+        "refused" | "unreachable" => What::Fails(Moment::Before),
+        "refused always" | "unreachable always" => What::FailsAlways,
+        "answers lost" => What::Fails(Moment::After),
+        _ => return None,
+    })
 }
