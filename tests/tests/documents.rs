@@ -147,19 +147,6 @@ const MARKS: [&str; 5] = [
 ];
 
 #[test]
-fn costs_and_performance_are_what_their_figures_give() {
-    for program in ["scripts/cost", "benches/report"] {
-        let checked = Command::new("python3")
-            .args([program, "--check"])
-            .current_dir(root())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&checked.stderr);
-        assert!(checked.status.success(), "{said}");
-    }
-}
-
-#[test]
 fn every_command_is_run_somewhere_or_needs_an_account() {
     let mut used = BTreeSet::new();
     let mut unknown = Vec::new();
