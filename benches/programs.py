@@ -29,9 +29,13 @@ def built(symbols: bool = False) -> Path:
 
 
 def version() -> str:
-    """The commit that is measured, and whether something was changed since."""
-    command = ["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude", "*"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    """The commit that is measured, and whether anything but figures and documents was changed since."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", ".", ":!docs", ":!benches/results", ":!benches/instructions.json")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def machine() -> dict[str, Any]:
