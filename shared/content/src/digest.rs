@@ -15,8 +15,9 @@ use crate::{
 /// What the header begins with: a digest of something else, or of another version, is never taken for this one.
 const DOMAIN: &[u8] = b"soxauto content digest v1\n";
 
-/// A good number of rows to sort in memory: 32 MB.
-pub const SORTED_IN_MEMORY: usize = 1_000_000;
+/// A good number of rows to sort in memory. Spread over 256 buckets, these fill seven eighths of a power of two each,
+/// so that no bucket grows beyond it: 8 MiB are held.
+pub const SORTED_IN_MEMORY: usize = 7 << 15;
 
 /// Why there is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

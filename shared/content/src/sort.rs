@@ -1,8 +1,8 @@
 //! An external sort of short fixed-size entries: constant memory, however many there are.
 //!
-//! Entries fill a buffer of fixed size, which is sorted and written to a scratch file when full; at the end the sorted
-//! runs are merged. An entry is a few 64-bit words, so that comparing two is a few instructions; words that were made
-//! from big-endian bytes sort as those bytes do.
+//! Entries fill buckets by their first byte; when so many are held as may be, each bucket is sorted, which the processor's
+//! cache has room for, and all go to a scratch file as one sorted run. At the end the runs are merged. An entry is a few 64-bit
+//! words, so that comparing two is a few instructions; words that were made from big-endian bytes sort as those bytes do.
 
 use std::{
     cmp::Reverse,
@@ -14,6 +14,9 @@ use std::{
 
 /// Most bytes of a run that are in memory during the merge.
 const BLOCK: usize = 64 * 1024;
+
+/// Entries are hashes, so that their first bytes are spread evenly. Others are sorted as well, only later.
+const BUCKETS: usize = 256;
 
 /// The scratch file failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +33,8 @@ pub struct ScratchError {
 pub struct ExternalSort<const WORDS: usize> {
     folder: PathBuf,
     capacity: usize,
-    buffer: Vec<[u64; WORDS]>,
+    buckets: Vec<Vec<[u64; WORDS]>>,
+    held: usize,
     /// Entries of each run in the scratch file.
     runs: Vec<u64>,
     scratch: Option<File>,
@@ -46,7 +50,8 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
         Self {
             folder: folder.to_owned(),
             capacity: capacity.max(2),
-            buffer: Vec::new(),
+            buckets: vec![Vec::new(); BUCKETS],
+            held: 0,
             runs: Vec::new(),
             scratch: None,
         }
@@ -58,8 +63,10 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
     /// [`ScratchError`] when the buffer is full and cannot be written.
     #[inline]
     pub fn push(&mut self, entry: [u64; WORDS]) -> Result<(), ScratchError> {
-        self.buffer.push(entry);
-        if self.buffer.len() >= self.capacity {
+        let first = entry.first().map_or(0, |word| word >> 56);
+        self.buckets[first as usize].push(entry);
+        self.held += 1;
+        if self.held >= self.capacity {
             return self.spill();
         }
         Ok(())
@@ -72,15 +79,17 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
     /// [`ScratchError`] when the scratch file cannot be written or read.
     pub fn finish(mut self, mut each: impl FnMut([u64; WORDS])) -> Result<usize, ScratchError> {
         if self.runs.is_empty() {
-            self.buffer.sort_unstable();
-            self.buffer.into_iter().for_each(each);
+            for mut bucket in self.buckets {
+                bucket.sort_unstable();
+                bucket.into_iter().for_each(&mut each);
+            }
             return Ok(0);
         }
-        if !self.buffer.is_empty() {
+        if self.held > 0 {
             self.spill()?;
         }
-        // Its room is needed for the blocks now.
-        self.buffer = Vec::new();
+        // Their room is needed for the blocks now.
+        self.buckets = Vec::new();
         let block = block(self.capacity, self.runs.len(), Self::ENTRY);
         if let Some(file) = &mut self.scratch {
             merge(file, &self.runs, block, &mut each).map_err(|e| failed(&self.folder, &e))?;
@@ -90,10 +99,9 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
 
     #[cold]
     fn spill(&mut self) -> Result<(), ScratchError> {
-        self.buffer.sort_unstable();
         self.write_run().map_err(|e| failed(&self.folder, &e))?;
-        self.runs.push(self.buffer.len() as u64);
-        self.buffer.clear();
+        self.runs.push(self.held as u64);
+        self.held = 0;
         Ok(())
     }
 
@@ -104,8 +112,12 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
         };
         let mut out = BufWriter::with_capacity(BLOCK, file);
-        for word in self.buffer.as_flattened() {
-            out.write_all(&word.to_ne_bytes())?;
+        for bucket in &mut self.buckets {
+            bucket.sort_unstable();
+            for word in bucket.as_flattened() {
+                out.write_all(&word.to_ne_bytes())?;
+            }
+            bucket.clear();
         }
         out.flush()
     }

@@ -302,14 +302,14 @@ impl RowSink for BatchSink<'_> {
                 channel
                     .send(batch)
                     .await
-                    .map_err(|_| ExtractError::Internal(ENCODER_ENDED.into()))
+                    .map_err(|_| ExtractError::Internal(BATCHES_ENDED.into()))
             }
         }
     }
 }
 
-/// Said by the sink when the other thread is gone; the pipeline then reports that thread's own error.
-pub(crate) const ENCODER_ENDED: &str = "the encoder ended before the rows";
+/// Said when whoever takes the batches is gone; the pipeline then reports that thread's own error.
+pub(crate) const BATCHES_ENDED: &str = "what takes the batches ended before the rows";
 
 #[cfg(test)]
 mod tests;

@@ -12,12 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
-    basic::{Compression as Codec, ZstdLevel},
-    file::{
-        metadata::ParquetMetaDataReader,
-        properties::{EnabledStatistics, WriterProperties},
-    },
-    schema::types::ColumnPath,
+    file::metadata::ParquetMetaDataReader,
 };
 use sha2::{Digest as _, Sha256};
 use soxauto_domain::{
@@ -26,6 +21,8 @@ use soxauto_domain::{
 use tokio::sync::mpsc;
 
 use crate::{batch::BATCH_ROWS, canonical, error::ExtractError};
+
+mod properties;
 
 /// The most bytes of a chunk that an upload is given.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
@@ -51,11 +48,11 @@ pub struct PartOptions {
 }
 
 impl Default for PartOptions {
-    /// 128 MiB parts of 64 MiB row groups, zstd.
+    /// 128 MiB parts of 32 MiB row groups, zstd.
     fn default() -> Self {
         Self {
             part_bytes: 128 * 1024 * 1024,
-            row_group_bytes: 64 * 1024 * 1024,
+            row_group_bytes: 32 * 1024 * 1024,
             compression: Compression::Zstd,
         }
     }
@@ -137,7 +134,7 @@ impl PartWriter {
         columns.extend(self.trace.columns(self.rows, rows));
         let full = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(internal)?;
         if self.part.is_none() {
-            self.start()?;
+            self.start(Some(batch))?;
         }
         let Some(part) = &mut self.part else {
             return Err(ExtractError::Internal("no part".into()));
@@ -160,7 +157,7 @@ impl PartWriter {
     /// Ends the last part; without rows there is one part that says so, unless nobody asked for it.
     pub(crate) fn finish(mut self) -> Result<Written, ExtractError> {
         if self.part.is_none() && self.records.is_empty() && self.even_empty {
-            self.start()?;
+            self.start(None)?;
         }
         self.end()?;
         Ok(Written {
@@ -169,22 +166,12 @@ impl PartWriter {
         })
     }
 
-    fn start(&mut self) -> Result<(), ExtractError> {
+    /// Begins a part, whose encodings suit its first rows.
+    fn start(&mut self, first: Option<&RecordBatch>) -> Result<(), ExtractError> {
         let path = part_path(self.parts);
         self.parts += 1;
         send(&self.out, Message::Start(path.clone()))?;
-        let codec = match self.options.compression {
-            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(1).map_err(internal)?),
-            Compression::Snappy => Codec::SNAPPY,
-        };
-        let [_, _, _, _, row_number] = TRACEABILITY_COLUMNS;
-        let properties = WriterProperties::builder()
-            .set_created_by("soxauto".into())
-            .set_compression(codec)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            // Every value occurs once: a dictionary would only cost.
-            .set_column_dictionary_enabled(ColumnPath::from(row_number), false)
-            .build();
+        let properties = properties::of(&self.schema, first, self.options.compression)?;
         let writer = ArrowWriter::try_new_with_options(
             ChunkWriter::new(self.out.clone()),
             Arc::clone(&self.schema),

@@ -1,8 +1,8 @@
-//! The rows: decoding, encoding and uploading at the same time, with bounded queues between them.
+//! The rows: decoding, looking at them, encoding and uploading at the same time, with bounded queues between them.
 //!
 //! ```text
-//! driver → batches (at most 2 waiting) → checks, digests, sample, Parquet → chunks (at most 8 waiting) → uploads
-//!          this task                       a blocking thread                                          this task
+//! driver → batches (2 may wait) → checks, digests, sample → batches (1) → Parquet, SHA-256 → chunks (8) → uploads
+//!          this task              a blocking thread                       a blocking thread               this task
 //! ```
 
 use std::future::pending;
@@ -15,7 +15,7 @@ use crate::{
     batch::{self, BatchSink, Out},
     error::ExtractError,
     observers::Observers,
-    parquet_parts::{self, Message, PartOptions, PartWriter, Trace},
+    parquet_parts::{self, Message, PartOptions, PartWriter, Trace, Written},
     pipeline::PendingUpload,
     progress::Progress,
     source::{RowSink, Source},
@@ -23,8 +23,10 @@ use crate::{
     view::{Reading as _, cells},
 };
 
+/// Batches that may wait for the checks.
+const DECODED: usize = 2;
 /// Batches that may wait for the encoder.
-const BATCHES: usize = 2;
+const CHECKED: usize = 1;
 /// Chunks that may wait for the upload.
 const CHUNKS: usize = 8;
 
@@ -36,12 +38,6 @@ pub(crate) struct Rows {
     pub(crate) files: Vec<FileRecord>,
     pub(crate) peak_batch_bytes: usize,
     pub(crate) peak_writer_bytes: usize,
-}
-
-struct Encoded {
-    observers: Option<Observers>,
-    files: Vec<FileRecord>,
-    peak_writer_bytes: usize,
 }
 
 /// What is there already of the extract that the rows belong to.
@@ -116,14 +112,17 @@ pub(crate) async fn run(
         trace,
         options,
     } = work;
-    let (batches, received) = mpsc::channel(BATCHES);
+    let (batches, decoded) = mpsc::channel(DECODED);
+    let (passed_on, checked) = mpsc::channel(CHECKED);
     let (messages, outgoing) = mpsc::channel(CHUNKS);
     let parts = PartWriter::new(&batch::schema(&ipe.columns), &trace, options, messages).behind(
         behind.parts,
         behind.rows,
         even_empty,
     );
-    let encoder = tokio::task::spawn_blocking(move || encode(received, observers, within, parts));
+    let observer =
+        tokio::task::spawn_blocking(move || observe(decoded, observers, within, &passed_on));
+    let encoder = tokio::task::spawn_blocking(move || encode(checked, parts));
 
     let decoding = async {
         let mut sink = BatchSink::new(&ipe.columns, |_| true, Out::Channel(batches, progress))
@@ -139,7 +138,13 @@ pub(crate) async fn run(
         .await;
         // The queue is closed now, so that the encoder ends.
         drop(sink);
-        stand_aside(outcome, batch::ENCODER_ENDED).await
+        stand_aside(outcome, batch::BATCHES_ENDED).await
+    };
+    let observing = async {
+        let outcome = observer
+            .await
+            .unwrap_or_else(|e| Err(ExtractError::Internal(format!("the checks died: {e}"))));
+        stand_aside(outcome, batch::BATCHES_ENDED).await
     };
     let encoding = async {
         let outcome = encoder
@@ -148,15 +153,15 @@ pub(crate) async fn run(
         stand_aside(outcome, parquet_parts::UPLOAD_ENDED).await
     };
     let uploading = upload(outgoing, store, uploads, progress, behind.bytes);
-    // The first error ends all three: the channels close, and the encoder's thread with them.
-    let ((), encoded, (decoded, peak_batch_bytes)) =
-        tokio::try_join!(uploading, encoding, decoding)?;
+    // The first error ends all: the channels close, and the threads with them.
+    let ((), written, observers, (decoded, peak_batch_bytes)) =
+        tokio::try_join!(uploading, encoding, observing, decoding)?;
     Ok(Rows {
         decoded,
-        observers: encoded.observers,
-        files: encoded.files,
+        observers,
+        files: written.files,
         peak_batch_bytes,
-        peak_writer_bytes: encoded.peak_writer_bytes,
+        peak_writer_bytes: written.peak_bytes,
     })
 }
 
@@ -172,12 +177,12 @@ async fn stand_aside<T>(
     }
 }
 
-fn encode(
+fn observe(
     mut batches: mpsc::Receiver<RecordBatch>,
     mut observers: Option<Observers>,
     within: Option<Within>,
-    mut parts: PartWriter,
-) -> Result<Encoded, ExtractError> {
+    passed_on: &mpsc::Sender<RecordBatch>,
+) -> Result<Option<Observers>, ExtractError> {
     while let Some(batch) = batches.blocking_recv() {
         if let Some(within) = &within {
             within.check(&batch)?;
@@ -185,14 +190,21 @@ fn encode(
         if let Some(observers) = &mut observers {
             observers.observe(&batch)?;
         }
+        passed_on
+            .blocking_send(batch)
+            .map_err(|_| ExtractError::Internal(batch::BATCHES_ENDED.into()))?;
+    }
+    Ok(observers)
+}
+
+fn encode(
+    mut batches: mpsc::Receiver<RecordBatch>,
+    mut parts: PartWriter,
+) -> Result<Written, ExtractError> {
+    while let Some(batch) = batches.blocking_recv() {
         parts.write(&batch)?;
     }
-    let written = parts.finish()?;
-    Ok(Encoded {
-        observers,
-        files: written.files,
-        peak_writer_bytes: written.peak_bytes,
-    })
+    parts.finish()
 }
 
 async fn upload(

@@ -122,6 +122,14 @@ fn units(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if !half.is_empty() {
         return None;
     }
+    // What is left of a text, or all of a short one, is nearly always ASCII too.
+    let seen = units
+        .iter()
+        .fold(0, |seen, unit| seen | u16::from_le_bytes(*unit));
+    if seen < 0x80 {
+        out.extend(units.iter().map(|[low, _]| low));
+        return Some(());
+    }
     for decoded in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
         let character = decoded.ok()?;
         if character.is_ascii() {

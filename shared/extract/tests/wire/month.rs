@@ -501,7 +501,7 @@ impl PartUpload for FailingUpload {
 
 #[tokio::test]
 async fn a_store_that_fails_ends_the_extraction_with_its_own_error() {
-    for room in [0, 1, 150_000] {
+    for room in [0, 1, 50_000] {
         let fixture = fixture(Defect::default()).await;
         let memory = MemoryStore::default();
         let store = Failing(memory.clone(), room);
