@@ -4,8 +4,8 @@
 //! width. All integers are big-endian, so that a hexadecimal dump can be read.
 
 use arrow_array::{
-    Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
-    Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray,
+    Array, ArrayAccessor, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array,
+    Float64Array, Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray,
     TimestampMicrosecondArray, UInt8Array,
 };
 use arrow_schema::{DataType, TimeUnit};
@@ -98,38 +98,53 @@ impl<'a> Cells<'a> {
     /// Appends the bytes that stand for a cell.
     #[inline]
     pub fn encode(&self, row: usize, out: &mut Vec<u8>) {
-        if self.is_null(row) {
-            out.push(NULL);
-            return;
-        }
         match self {
-            Self::Boolean(a) => out.extend_from_slice(&[VALUE, u8::from(a.value(row))]),
-            Self::UInt8(a) => out.extend_from_slice(&[VALUE, a.value(row)]),
-            Self::Int16(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Int32(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Int64(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Float32(a) => fixed(bits32(a.value(row)).to_be_bytes(), out),
-            Self::Float64(a) => fixed(bits64(a.value(row)).to_be_bytes(), out),
-            Self::Decimal(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Date(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Time(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Timestamp(a) => fixed(a.value(row).to_be_bytes(), out),
-            Self::Text(a) => sized(a.value(row).as_bytes(), out),
-            Self::Binary(a) => sized(a.value(row), out),
+            Self::Boolean(a) => cell(*a, row, out, |v| [VALUE, u8::from(v)]),
+            Self::UInt8(a) => cell(*a, row, out, |v| [VALUE, v]),
+            Self::Int16(a) => cell(*a, row, out, |v| tagged::<2, 3>(v.to_be_bytes())),
+            Self::Int32(a) => cell(*a, row, out, |v| tagged::<4, 5>(v.to_be_bytes())),
+            Self::Int64(a) => cell(*a, row, out, |v| tagged::<8, 9>(v.to_be_bytes())),
+            Self::Float32(a) => cell(*a, row, out, |v| tagged::<4, 5>(bits32(v).to_be_bytes())),
+            Self::Float64(a) => cell(*a, row, out, |v| tagged::<8, 9>(bits64(v).to_be_bytes())),
+            Self::Decimal(a) => cell(*a, row, out, |v| tagged::<16, 17>(v.to_be_bytes())),
+            Self::Date(a) => cell(*a, row, out, |v| tagged::<4, 5>(v.to_be_bytes())),
+            Self::Time(a) => cell(*a, row, out, |v| tagged::<8, 9>(v.to_be_bytes())),
+            Self::Timestamp(a) => cell(*a, row, out, |v| tagged::<8, 9>(v.to_be_bytes())),
+            Self::Text(a) if a.is_valid(row) => sized(a.value(row).as_bytes(), out),
+            Self::Binary(a) if a.is_valid(row) => sized(a.value(row), out),
+            Self::Text(_) | Self::Binary(_) => out.push(NULL),
         }
     }
 }
 
+/// A cell of fixed width: one look at what it is, one write.
 #[inline]
-fn fixed<const N: usize>(bytes: [u8; N], out: &mut Vec<u8>) {
-    out.push(VALUE);
-    out.extend_from_slice(&bytes);
+fn cell<A: ArrayAccessor, const TAGGED: usize>(
+    array: A,
+    row: usize,
+    out: &mut Vec<u8>,
+    bytes: impl FnOnce(A::Item) -> [u8; TAGGED],
+) {
+    if array.is_null(row) {
+        out.push(NULL);
+    } else {
+        out.extend_from_slice(&bytes(array.value(row)));
+    }
+}
+
+/// The tag of a value, and its `N` bytes; `TAGGED` is one more.
+#[inline]
+fn tagged<const N: usize, const TAGGED: usize>(bytes: [u8; N]) -> [u8; TAGGED] {
+    const { assert!(TAGGED == N + 1) };
+    let mut tagged = [VALUE; TAGGED];
+    tagged[1..].copy_from_slice(&bytes);
+    tagged
 }
 
 #[inline]
 fn sized(bytes: &[u8], out: &mut Vec<u8>) {
     // Arrow's offsets are 32 bits: no cell is longer.
-    fixed((bytes.len() as u32).to_be_bytes(), out);
+    out.extend_from_slice(&tagged::<4, 5>((bytes.len() as u32).to_be_bytes()));
     out.extend_from_slice(bytes);
 }
 

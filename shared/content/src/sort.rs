@@ -8,12 +8,16 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     fs::File,
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 /// Most bytes of a run that are in memory during the merge.
-const BLOCK: usize = 64 * 1024;
+const BLOCK: usize = 16 * 1024;
+
+/// Bytes of a run that are written at a time.
+const WRITTEN: usize = 64 * 1024;
 
 /// Entries are hashes, so that their first bytes are spread evenly. Others are sorted as well, only later.
 const BUCKETS: usize = 256;
@@ -91,7 +95,7 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
         // Their room is needed for the blocks now.
         self.buckets = Vec::new();
         let block = block(self.capacity, self.runs.len(), Self::ENTRY);
-        if let Some(file) = &mut self.scratch {
+        if let Some(file) = &self.scratch {
             merge(file, &self.runs, block, &mut each).map_err(|e| failed(&self.folder, &e))?;
         }
         Ok(self.runs.len())
@@ -111,7 +115,7 @@ impl<const WORDS: usize> ExternalSort<WORDS> {
             // Unnamed: it goes with the process, however that ends.
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
         };
-        let mut out = BufWriter::with_capacity(BLOCK, file);
+        let mut out = BufWriter::with_capacity(WRITTEN, file);
         for bucket in &mut self.buckets {
             bucket.sort_unstable();
             for word in bucket.as_flattened() {
@@ -141,7 +145,7 @@ struct Run {
 impl Run {
     fn next<const WORDS: usize>(
         &mut self,
-        file: &mut File,
+        file: &File,
         most: usize,
     ) -> io::Result<Option<[u64; WORDS]>> {
         if self.at == self.block.len() {
@@ -150,8 +154,7 @@ impl Run {
                 return Ok(None);
             }
             self.block.resize(bytes, 0);
-            file.seek(SeekFrom::Start(self.offset))?;
-            file.read_exact(&mut self.block)?;
+            file.read_exact_at(&mut self.block, self.offset)?;
             self.offset += bytes as u64;
             self.left -= bytes as u64;
             self.at = 0;
@@ -172,7 +175,7 @@ fn block(capacity: usize, runs: usize, entry: usize) -> usize {
 }
 
 fn merge<const WORDS: usize>(
-    file: &mut File,
+    file: &File,
     lengths: &[u64],
     block: usize,
     each: &mut impl FnMut([u64; WORDS]),

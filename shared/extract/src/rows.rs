@@ -1,7 +1,7 @@
 //! The rows: decoding, looking at them, encoding and uploading at the same time, with bounded queues between them.
 //!
 //! ```text
-//! driver → batches (2 may wait) → checks, digests, sample → batches (1) → Parquet, SHA-256 → chunks (8) → uploads
+//! driver → batches (2 may wait) → checks, digests, sample → batches (1) → Parquet, SHA-256 → chunks (4) → uploads
 //!          this task              a blocking thread                       a blocking thread               this task
 //! ```
 
@@ -28,7 +28,7 @@ const DECODED: usize = 2;
 /// Batches that may wait for the encoder.
 const CHECKED: usize = 1;
 /// Chunks that may wait for the upload.
-const CHUNKS: usize = 8;
+const CHUNKS: usize = 4;
 
 /// What came of the rows.
 pub(crate) struct Rows {

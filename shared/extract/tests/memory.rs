@@ -193,7 +193,7 @@ async fn four_times_the_rows_need_no_more_memory() {
     peak(1_000).await;
     let some = peak(300_000).await;
     let many = peak(1_200_000).await;
-    // Each run of 50,000 rows adds a block of 64 KiB to each of two merges: 18 more of them here, and room for chance.
+    // Each run of 50,000 rows adds a block of 16 KiB to each of two merges: 18 more of them here, and room for chance.
     assert!(
         many < some + 6 * 1024 * 1024,
         "{some} bytes for 300,000 rows, {many} for 1,200,000"
