@@ -81,6 +81,8 @@ pub struct Timing {
     pub beat: Duration,
     /// Kept free before the function's deadline, for the commit or the failure record.
     pub reserve: Duration,
+    /// Between the first two tries of a delivery; between later ones four times as long each.
+    pub pause: Duration,
     /// How long a delivery waits for another secret when the server refuses the one that there is.
     pub rotation: Duration,
 }
@@ -94,6 +96,7 @@ impl Default for Timing {
             lease: Duration::from_secs(60),
             beat: Duration::from_secs(2),
             reserve: Duration::from_secs(20),
+            pause: Duration::from_secs(2),
             // Three deliveries make a minute and a half: longer than a rotation takes between source and secret.
             rotation: Duration::from_secs(30),
         }

@@ -1,10 +1,7 @@
 //! The extraction of a job: tried again here while that may help, with a secret that is fetched anew when it may be at
 //! fault.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 use soxauto_domain::{Code, Plan, Retry, segment::Resumed};
@@ -105,7 +102,7 @@ impl Work<'_> {
                 "failed_try",
                 json!({"try": tries, "code": error.code(), "message": error.to_string()}),
             );
-            let wait = Duration::from_millis(500) * 4u32.pow(tries.min(4));
+            let wait = context.timing.pause * 4u32.pow((tries - 1).min(3));
             let time_is_left = Instant::now() + wait < invocation.deadline;
             if error.code() == Code::LoginRefused {
                 if rotation.brings_another_secret(self).await {

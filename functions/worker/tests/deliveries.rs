@@ -239,6 +239,7 @@ impl World {
             beat: Duration::from_millis(50),
             reserve: Duration::from_secs(1),
             rotation: Duration::from_millis(400),
+            ..Timing::default()
         };
         world
     }

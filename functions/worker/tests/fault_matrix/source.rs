@@ -155,11 +155,10 @@ impl Source {
     }
 
     fn secret_of(&self, port: u16, password: &str) -> String {
-        let connection = format!(
-            "Server=127.0.0.1,{port};Database=d;User Id={LOGIN};Password={password};Encrypt=true"
-        );
-        serde_json::json!({"connection_string": connection, "ca_pem": self.server.ca_pem()})
-            .to_string()
+        // Certificates are tried elsewhere: reading the system's for each connection is most of the work in a debug build.
+        format!(
+            "Server=127.0.0.1,{port};Database=d;User Id={LOGIN};Password={password};Encrypt=true;TrustServerCertificate=true"
+        )
     }
 }
 
