@@ -9,7 +9,7 @@ use soxauto_domain::plan::ColumnContract;
 use tokio::sync::mpsc;
 
 use crate::{
-    cells::{Column, Refusal},
+    cells::{Column, FIXED, Refusal},
     error::ExtractError,
     money,
     progress::Progress,
@@ -22,7 +22,7 @@ pub(crate) const BATCH_ROWS: usize = 8_192;
 /// Rows after which the progress hears of them, long before a batch is full when they come slowly.
 const TELL_ROWS: usize = 128;
 /// Bytes after which a batch is handed on, however few its rows.
-pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// Where full batches go.
 pub(crate) enum Out<'o> {
@@ -61,8 +61,12 @@ impl<'o> BatchSink<'o> {
         wanted: impl Fn(&ColumnContract) -> bool,
         out: Out<'o>,
     ) -> Self {
+        let wide = contract.iter().filter(|c| wanted(c)).count();
+        // No batch has more rows: each cell counts for that much.
+        let rows = BATCH_ROWS.min(BATCH_BYTES / FIXED / wide.max(1) + 1);
+        let column = |c| Column::new(c, wanted(c), rows);
         Self {
-            columns: contract.iter().map(|c| Column::new(c, wanted(c))).collect(),
+            columns: contract.iter().map(column).collect(),
             schema: schema(contract.iter().filter(|c| wanted(c))),
             out,
             at: 0,

@@ -18,7 +18,6 @@ use soxauto_domain::{
 };
 
 use crate::{
-    batch::BATCH_ROWS,
     canonical::{self, TICKS_PER_DAY, TICKS_PER_MICRO},
     type_map,
 };
@@ -44,6 +43,7 @@ pub(crate) struct Column {
     round: bool,
     width: Option<u32>,
     precision_limit: u128,
+    rows: usize,
     builder: Builder,
 }
 
@@ -66,16 +66,17 @@ enum Builder {
     Binary(BinaryBuilder),
 }
 
-/// What a fixed-width cell adds to the size of a batch, in bytes.
-const FIXED: usize = 16;
+/// What a cell adds to the size of a batch at least, in bytes; one of fixed width adds no more.
+pub(crate) const FIXED: usize = 16;
 
 type Taken = Result<usize, Refusal>;
 
 impl Column {
-    pub(crate) fn new(contract: &ColumnContract, wanted: bool) -> Self {
+    /// A column with room for so many rows at a time.
+    pub(crate) fn new(contract: &ColumnContract, wanted: bool, rows: usize) -> Self {
         let sql_type = contract.sql_type;
         let builder = if wanted {
-            builder(sql_type, 0)
+            builder(sql_type, rows, 0)
         } else {
             Builder::Skip
         };
@@ -90,6 +91,7 @@ impl Column {
                 SqlType::SmallMoney => 1 << 31,
                 _ => 10u128.pow(19),
             },
+            rows,
             builder,
         }
     }
@@ -107,7 +109,8 @@ impl Column {
             Builder::Binary(b) => b.values_slice().len(),
             _ => 0,
         };
-        let mut gathered = std::mem::replace(&mut self.builder, builder(self.sql_type, bytes));
+        let empty = builder(self.sql_type, self.rows, bytes);
+        let mut gathered = std::mem::replace(&mut self.builder, empty);
         Some(match &mut gathered {
             Builder::Skip => return None,
             Builder::Boolean(b) => Arc::new(b.finish()),
@@ -342,10 +345,9 @@ impl Column {
     }
 }
 
-/// An empty builder of the type, with room for a batch; `bytes` for the values of texts and binaries.
-fn builder(sql_type: SqlType, bytes: usize) -> Builder {
+/// An empty builder of the type, with room for `rows`, and for `bytes` of texts and binaries.
+fn builder(sql_type: SqlType, rows: usize, bytes: usize) -> Builder {
     let data_type = type_map::arrow_type(sql_type);
-    let rows = BATCH_ROWS;
     match sql_type {
         SqlType::Bit => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
         SqlType::TinyInt => Builder::UInt8(UInt8Builder::with_capacity(rows)),

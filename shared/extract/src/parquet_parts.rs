@@ -41,7 +41,7 @@ pub enum Compression {
 pub struct PartOptions {
     /// Compressed bytes after which the next part begins, at the next row group: a part is at most one row group larger.
     pub part_bytes: usize,
-    /// Uncompressed bytes of a row group, which is what the writer keeps in memory.
+    /// Bytes of a row group as batches; it ends earlier when half as many are encoded, which is what the writer keeps in memory.
     pub row_group_bytes: usize,
     /// Compression.
     pub compression: Compression,
@@ -143,7 +143,9 @@ impl PartWriter {
         part.uncompressed += batch.get_array_memory_size();
         self.rows += rows as u64;
         self.peak_bytes = self.peak_bytes.max(part.writer.memory_size());
-        if part.uncompressed >= self.options.row_group_bytes {
+        if part.uncompressed >= self.options.row_group_bytes
+            || part.writer.in_progress_size() >= self.options.row_group_bytes / 2
+        {
             part.writer.flush().map_err(|e| write_error(part, e))?;
             part.uncompressed = 0;
             // Only here are the bytes of the part known: what is in progress is not compressed yet.

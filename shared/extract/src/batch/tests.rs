@@ -463,7 +463,7 @@ async fn batches_are_bounded_by_rows_and_by_bytes() {
     drop(sink);
     assert_eq!(sizes.iter().sum::<usize>(), 10_000);
     assert!(
-        sizes.iter().all(|rows| *rows <= BATCH_ROWS) && sizes.len() == 4,
+        sizes.iter().all(|rows| *rows <= BATCH_ROWS) && sizes.len() == 7,
         "{sizes:?}"
     );
 }
