@@ -87,7 +87,7 @@ async fn inflict(report: Report, step: &'static Step, cell: &'static Cell) -> Ve
     if !inflicted.has_happened(&world) {
         wrong.push("was not inflicted".to_owned());
     }
-    wrong.extend(Box::pin(verdict::compare(&world, report)).await);
+    wrong.extend(Box::pin(verdict::compare(&world, report, cell)).await);
     let place = place(report, step, cell);
     wrong
         .into_iter()

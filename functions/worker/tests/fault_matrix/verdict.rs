@@ -64,7 +64,7 @@ fn attempts(facts: &IpeFacts) -> String {
 }
 
 /// What differs from what an undisturbed worker leaves.
-pub(crate) async fn compare(world: &World, report: Report) -> Vec<String> {
+pub(crate) async fn compare(world: &World, report: Report, cell: &Cell) -> Vec<String> {
     let mut wrong = Vec::new();
     // Whatever lease is left is over when its time is.
     world.clock.advance(Duration::from_secs(61));
@@ -89,7 +89,7 @@ pub(crate) async fn compare(world: &World, report: Report) -> Vec<String> {
         let folder = format!("evidence/{RUN}/IPE_07/attempt-{}/", attempt.number);
         let undisturbed = Report::receipt(asked_for(world, &receipt.document)).await;
         wrong.extend(same_rows(&receipt.document, &undisturbed));
-        wrong.extend(true_files(world, &folder, &receipt.document).await);
+        wrong.extend(true_files(world, &folder, &receipt.document, cell).await);
     }
     if report == Report::Ranges {
         wrong.extend(no_gap(&facts));
@@ -131,7 +131,7 @@ fn same_rows(receipt: &Receipt, undisturbed: &Receipt) -> Vec<String> {
 }
 
 /// The receipt tells the truth about every file of its folder.
-async fn true_files(world: &World, folder: &str, receipt: &Receipt) -> Vec<String> {
+async fn true_files(world: &World, folder: &str, receipt: &Receipt, cell: &Cell) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in &receipt.files {
         let key = format!("{folder}{}", file.path);
@@ -142,7 +142,8 @@ async fn true_files(world: &World, folder: &str, receipt: &Receipt) -> Vec<Strin
     }
     let here = world.evidence.keys();
     for key in here.iter().filter_map(|key| key.strip_prefix(folder)) {
-        let known = ["receipt.json", "failure.json"].contains(&key);
+        // Who lost to a rival keeps silent; who does not know that its receipt is there says that it failed.
+        let known = key == "receipt.json" || key == "failure.json" && cell.fault == "answers lost";
         if !known && !receipt.files.iter().any(|file| file.path == key) {
             wrong.push(format!("{folder}{key} is in no receipt"));
         }
