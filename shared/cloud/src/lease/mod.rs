@@ -127,7 +127,16 @@ impl Leases {
                     | LakeError::Precondition(_)
                     | LakeError::NotFound(_),
                 ) => {}
-                Err(error) => return Err(error.into()),
+                // The write may have had its effect although no answer came: then the lease is this holder's, and until its
+                // time is over nobody's else. Its id says.
+                Err(error) => {
+                    return match self.fetch(key).await {
+                        Ok(Some((found, etag))) if found.id == record.id => {
+                            Ok(self.lease(key, found, etag, ttl))
+                        }
+                        _ => Err(error.into()),
+                    };
+                }
             }
         }
         Err(held(

@@ -104,6 +104,25 @@ async fn what_is_not_a_lease_is_named_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_lease_whose_taking_was_not_heard_of_is_held_all_the_same() {
+    let lake = FaultyLake::new(MemoryLake::new("state"));
+    let clock = SteppingClock::new(Timestamp::UNIX_EPOCH);
+    let leases = Leases::new(Arc::new(lake.clone()), Arc::new(clock.clone()));
+    for operation in [Operation::Create, Operation::Replace] {
+        lake.fail(Fault::new(operation, 1).after());
+        let mut lease = leases.acquire("key", "holder", TTL).await.unwrap();
+        lease.renew(None).await.unwrap();
+        // The next one takes over what has ended.
+        clock.advance(TTL);
+    }
+    // A write that never arrived is none.
+    clock.advance(TTL);
+    lake.fail(Fault::new(Operation::Replace, 1));
+    let refused = leases.acquire("key", "holder", TTL).await;
+    assert!(matches!(refused, Err(LeaseError::Lake(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_renewal_whose_answer_was_lost_does_not_lose_the_lease() {
     let lake = FaultyLake::new(MemoryLake::new("state"));
     let leases = Leases::new(Arc::new(lake.clone()), Arc::new(crate::clock::SystemClock));
