@@ -68,13 +68,28 @@ where
         .get("x-amz-request-id")
         .or_else(|| headers.get("x-amzn-requestid"))
         .unwrap_or("-");
-    let message = service.message().unwrap_or("no message");
+    let message = first_line(service.message().unwrap_or("no message"));
     let name = if code.is_empty() { "error" } else { &code };
     ServiceFailure {
         meaning: meaning(&code, status),
         detail: format!("{name}: {message} (HTTP {status}, request {request})"),
         code,
     }
+}
+
+/// What a service says of a wrong signature goes on, on further lines, with the request as it should have been signed: with
+/// the session token in it.
+fn first_line(message: &str) -> &str {
+    const QUOTED: [&str; 3] = [
+        "The Canonical String",
+        "The String-to-Sign",
+        "x-amz-security-token",
+    ];
+    let line = message.trim().lines().next().unwrap_or_default();
+    let ends = QUOTED.iter().filter_map(|quoted| line.find(quoted)).min();
+    line.get(..ends.unwrap_or(line.len()))
+        .unwrap_or_default()
+        .trim_end()
 }
 
 fn meaning(code: &str, status: u16) -> Meaning {
@@ -107,6 +122,7 @@ fn meaning(code: &str, status: u16) -> Meaning {
         | "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidAccessKeyId"
+        | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException"
         | "KMS.DisabledException"
@@ -154,6 +170,19 @@ mod tests {
         assert_eq!(meaning("InternalError", 500), Meaning::Unavailable);
         assert_eq!(meaning("AccessDenied", 403), Meaning::Denied);
         assert_eq!(meaning("ValidationException", 400), Meaning::Other);
+    }
+
+    #[test]
+    fn the_request_that_a_service_quotes_is_not_passed_on() {
+        let said = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                    Access Key and signing method.\n\nThe Canonical String for this request should have \
+                    been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYXdz\n'";
+        for message in [said.to_owned(), said.replace('\n', " ")] {
+            let told = first_line(&message);
+            assert!(told.ends_with("signing method."), "{told}");
+        }
+        assert_eq!(first_line("Rate exceeded"), "Rate exceeded");
+        assert_eq!(first_line(""), "");
     }
 
     #[test]
