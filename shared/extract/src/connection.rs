@@ -184,6 +184,12 @@ impl ConnectionSettings {
     }
 }
 
+/// Whether a keyword or field that nobody knows looks like one: of letters, and short.
+fn may_be_shown(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphabetic() || matches!(c, ' ' | '_' | '-');
+    name.len() <= 40 && name.chars().all(letters)
+}
+
 fn required(text: Option<&str>, what: &'static str) -> Result<String, SecretError> {
     text.filter(|t| !t.is_empty())
         .map(str::to_owned)

@@ -1,8 +1,8 @@
 //! The JSON forms: what RDS and its rotation write, and a connection string with a certificate authority beside it.
 
 use super::{
-    ConnectionSettings, Encryption, PORT, Secret, SecretError, check_host, keywords, parse_port,
-    required,
+    ConnectionSettings, Encryption, PORT, Secret, SecretError, check_host, keywords, may_be_shown,
+    parse_port, required,
 };
 
 /// Reads a JSON object.
@@ -45,8 +45,11 @@ pub(super) fn read(text: &str) -> Result<ConnectionSettings, SecretError> {
         ]
     };
     if let Some(unknown) = object.keys().find(|key| !accepted.contains(&key.as_str())) {
+        // A field's name may be anything, also a password that was put in the wrong place.
+        let among_known = object.keys().any(|key| accepted.contains(&key.as_str()));
+        let shown = among_known && may_be_shown(unknown);
         return Err(SecretError::refused(
-            unknown,
+            if shown { unknown } else { "field" },
             "the field is not known; write connection_string and ca_pem, or the RDS fields",
         ));
     }

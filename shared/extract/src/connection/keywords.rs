@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ConnectionSettings, Encryption, Secret, SecretError, check_host,
+    ConnectionSettings, Encryption, Secret, SecretError, check_host, may_be_shown,
     pairs::{self, Dialect},
     parse_port, required,
 };
@@ -74,6 +74,13 @@ pub(super) fn read(text: &str) -> Result<ConnectionSettings, SecretError> {
                 return Err(SecretError::refused(
                     &format!("keyword number {}", position + 1),
                     "it is not known here, and not shown because it follows the password and may be a part of it: quote a password that holds ';' (PWD={…} with DRIVER, else Password=\"…\"), or remove the keyword",
+                ));
+            }
+            // Nor is what comes first, or looks like no keyword: a password alone, or a URL with one in it.
+            Meaning::Unknown if position == 0 || !may_be_shown(&keyword) => {
+                return Err(SecretError::refused(
+                    &format!("keyword number {}", position + 1),
+                    "it is not known here, and not shown because it may be a part of the password: store an ODBC or ADO connection string (SERVER=…;UID=…;PWD=…), no URL and no password alone",
                 ));
             }
             Meaning::Unknown => {

@@ -168,6 +168,28 @@ fn a_password_that_was_not_quoted_is_not_shown_in_parts() {
 }
 
 #[test]
+fn a_password_alone_or_in_a_url_is_not_shown_as_a_keyword() {
+    for secret in [
+        "hunter2=x",
+        "Hunter=hunter2",
+        "mssql://u:hunter2@h/db?encrypt=true",
+        "jdbc:sqlserver://h:1433;user=u;password=hunter2;sslProtocol=TLSv1.2",
+        "sqlserver://u:hunter2=@h",
+        "Server=h;hunter2=x;UID=u",
+        r#"{"hunter2": "x"}"#,
+        r#"{"hunter2": "x", "username": "u", "host": "h"}"#,
+        r#"{"Hunter": "hunter2"}"#,
+    ] {
+        let error = ConnectionSettings::parse(secret).unwrap_err();
+        let text = format!("{error} {error:?}").to_lowercase();
+        assert!(!text.contains("hunter"), "{secret}: {text}");
+    }
+    let misspelt = r#"{"user": "u", "password": "hunter2", "host": "h"}"#;
+    let error = ConnectionSettings::parse(misspelt).unwrap_err();
+    assert!(error.to_string().contains("\"user\""), "{error}");
+}
+
+#[test]
 fn the_password_is_never_printed() {
     let s = ConnectionSettings::parse("Server=h;UID=u;PWD=hunter2").unwrap();
     let shown = format!("{s:?} {:#?} {:?}", s, s.password);
