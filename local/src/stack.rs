@@ -112,14 +112,20 @@ impl Stack {
     /// # Errors
     /// [`StackError::Ended`] when the emulator has ended.
     pub async fn lead_functions_to(&mut self, aws: &str, redshift: &str) -> Result<(), StackError> {
-        environment::tell(
-            &mut self.emulator_process,
-            &[
-                ("AWS_ENDPOINT_URL", aws),
-                ("AWS_ENDPOINT_URL_REDSHIFT_DATA", redshift),
-            ],
-        )
+        self.tell_functions(&[
+            ("AWS_ENDPOINT_URL", aws),
+            ("AWS_ENDPOINT_URL_REDSHIFT_DATA", redshift),
+        ])
         .await
+    }
+
+    /// Functions that start from now on have these variables in their environment, beside those of the template: what
+    /// Lambda gives them and not the template, such as credentials.
+    ///
+    /// # Errors
+    /// [`StackError::Ended`] when the emulator has ended.
+    pub async fn tell_functions(&mut self, variables: &[(&str, &str)]) -> Result<(), StackError> {
+        environment::tell(&mut self.emulator_process, variables).await
     }
 
     /// The deployed name of a function.

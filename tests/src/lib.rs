@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod faults;
+pub mod leaks;
 pub mod load;
 pub mod proxy;
 pub mod settled;

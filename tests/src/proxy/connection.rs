@@ -71,6 +71,7 @@ pub(super) async fn serve(
             Fault::Kill(Moment::Before)
             | Fault::Drop(Moment::Before)
             | Fault::Answer(Moment::Before, ..)
+            | Fault::Say(Moment::Before, ..)
             | Fault::Silence(Moment::Before, _) => (Some(&fault), None),
             Fault::None | Fault::Delay(_) | Fault::Instead(_) | Fault::Rival(_) => (None, None),
             _ => (None, Some(&fault)),
@@ -120,7 +121,12 @@ async fn inflict(fault: &Fault, call: &Call, shared: &Arc<Shared>) -> Option<Mes
             let _ = killed.await;
             None
         }
-        Fault::Answer(_, status, code) => Some(Message::refusal(*status, code, call.is_json())),
+        Fault::Answer(_, status, code) => {
+            Some(Message::refusal(*status, code, "injected", call.is_json()))
+        }
+        Fault::Say(_, status, code, message) => {
+            Some(Message::refusal(*status, code, message, call.is_json()))
+        }
         Fault::Silence(_, time) => {
             sleep((*time).min(Duration::from_secs(3_600))).await;
             None

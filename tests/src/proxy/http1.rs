@@ -40,13 +40,13 @@ impl Message {
     }
 
     /// An answer that a service gives when it refuses.
-    pub(super) fn refusal(status: u16, code: &str, is_json: bool) -> Self {
+    pub(super) fn refusal(status: u16, code: &str, message: &str, is_json: bool) -> Self {
         let (kind, body) = if is_json {
-            let body = format!("{{\"__type\":\"{code}\",\"message\":\"injected\"}}");
+            let body = serde_json::json!({"__type": code, "message": message}).to_string();
             ("application/x-amz-json-1.1", body)
         } else {
             let body = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected</Message></Error>"
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
             );
             ("application/xml", body)
         };

@@ -67,6 +67,8 @@ pub enum Fault {
     Drop(Moment),
     /// An error is answered: HTTP status and the service's code.
     Answer(Moment, u16, &'static str),
+    /// An error is answered in these words: HTTP status, the service's code, its message.
+    Say(Moment, u16, &'static str, String),
     /// The request arrives so much later.
     Delay(Duration),
     /// The request arrives, and its answer so much later.
