@@ -1,6 +1,6 @@
 //! `docs/SEMANTICS.md` shows the matrix as the tests know it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use soxauto_e2e::faults::matrix;
 
@@ -22,6 +22,23 @@ fn the_document_shows_the_matrix() {
         shown == tables,
         "docs/SEMANTICS.md and tests/faults.toml differ: write it with SOXAUTO_WRITE_DOCS=1"
     );
+}
+
+#[test]
+fn each_cell_is_there_once_and_says_something() {
+    let mut seen = BTreeSet::new();
+    for step in &matrix().step {
+        for cell in &step.cells {
+            let place = (&step.function, &step.call, step.nth, &cell.fault);
+            assert!(seen.insert(place), "{place:?} is there twice");
+            assert!(!cell.invocations.is_empty(), "{place:?}");
+        }
+    }
+    // A fault that happens nowhere is one that somebody forgot.
+    for fault in &matrix().fault {
+        let mut cells = matrix().step.iter().flat_map(|step| &step.cells);
+        assert!(cells.any(|cell| cell.fault == fault.name), "{}", fault.name);
+    }
 }
 
 /// A cell that nobody has thought of is absent by a rule of the document, not by oversight.
