@@ -39,9 +39,12 @@ pub(super) fn of(
     let [.., row_number] = TRACEABILITY_COLUMNS;
     properties = properties.set_column_dictionary_enabled(ColumnPath::from(row_number), false);
     for field in schema.fields() {
-        // Readers skip row groups by numbers and dates; the smallest and largest text of a row group seldom says anything,
-        // and finding it takes two comparisons per value.
-        if matches!(field.data_type(), DataType::Utf8 | DataType::Binary) {
+        // Readers skip row groups by entry numbers and dates; the smallest and largest text or amount of a row group seldom
+        // says anything, and finding it takes two comparisons of bytes per value.
+        if matches!(
+            field.data_type(),
+            DataType::Utf8 | DataType::Binary | DataType::Decimal128(..)
+        ) {
             let column = ColumnPath::from(field.name().as_str());
             properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
         }

@@ -110,7 +110,7 @@ fn parts_roll_by_size_and_say_what_they_hold() {
                 .iter()
                 .all(|c| c.compression() == parquet::basic::Compression::SNAPPY)
         );
-        // Numbers, dates and times have statistics, texts none.
+        // Integers, dates and times have statistics, texts and decimals none.
         let statistics = group.columns().iter().map(|c| c.statistics().is_some());
         assert_eq!(
             statistics.collect::<Vec<_>>(),
